@@ -1,0 +1,127 @@
+"""What a dataset is to the rest of the package: metadata, raw inputs, and targets behind an oracle."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Metadata of a dataset; the class count comes from here, never from labels.
+
+    Attributes:
+        name: The name used in configs, run directories and reports.
+        input_shape: Shape of one sample, ``(C, H, W)`` for images or ``(F,)`` for tables and features.
+        n_classes: Number of classes.
+        mean: Per-channel mean of the training set in units of the scaled input (images: 0..1).
+        std: Per-channel standard deviation, same units; ``mean`` and ``std`` empty: no normalisation.
+        class_names: One name per class, or empty.
+        source: Where the data come from (a URL or a citation of the archive).
+        licence: The data's licence as its publisher states it.
+        citation: How to cite it.
+    """
+
+    name: str
+    input_shape: tuple[int, ...]
+    n_classes: int
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    class_names: tuple[str, ...] = ()
+    source: str = ""
+    licence: str = ""
+    citation: str = ""
+
+
+@runtime_checkable
+class SampleSource(Protocol):
+    """Random access to raw inputs by row."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def fetch(self, rows: Tensor) -> Tensor:
+        """Return the raw inputs of ``rows`` (int64, ``(B,)``), shape ``(B, *input_shape)``.
+
+        Images are ``uint8``; tables and features are floating.
+        """
+        ...
+
+    def to(self, device: torch.device) -> SampleSource:
+        """Return a source whose :meth:`fetch` gives tensors on ``device`` if it can live there, else itself."""
+        ...
+
+
+@dataclass
+class TensorSource:
+    """All samples in one tensor: the fast path for data that fit.
+
+    Attributes:
+        inputs: Shape ``(N, *input_shape)``, ``uint8`` images or floating features.
+    """
+
+    inputs: Tensor
+
+    def __len__(self) -> int:
+        return int(self.inputs.shape[0])
+
+    def fetch(self, rows: Tensor) -> Tensor:
+        """Return the raw inputs of ``rows``; see :class:`SampleSource`."""
+        return self.inputs[rows.to(self.inputs.device)]
+
+    def to(self, device: torch.device) -> TensorSource:
+        """Return the source with its tensor on ``device``."""
+        return self if self.inputs.device == device else TensorSource(self.inputs.to(device))
+
+
+@dataclass
+class Split:
+    """One part (train, val or test) of a dataset.
+
+    Attributes:
+        source: The raw inputs.
+        targets: Class of each sample, int64, shape ``(N,)``; ``-1`` where unknown (never bought).
+    """
+
+    source: SampleSource
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+class Dataset(ABC):
+    """A dataset that can be loaded; subclasses are configured by one YAML each.
+
+    Subclasses set :attr:`info` in ``__init__`` (it may depend on arguments) and implement :meth:`load`.
+    """
+
+    info: DatasetInfo
+    needs_files: ClassVar[bool] = True
+    """Whether the data live in files under ``root`` (else they come with a dependency)."""
+
+    @abstractmethod
+    def load(self, root: Path) -> dict[str, Split]:
+        """Read the splits ``"train"`` and ``"test"`` (and ``"val"`` where there is an official one).
+
+        Args:
+            root: The data directory (``paths.data_dir``).
+
+        Raises:
+            AutoALError: If files are missing (says where it looked and which command fetches them),
+                unreadable or truncated.
+        """
+
+    def prepare(self, root: Path) -> Path:
+        """Download or verify the files, for ``autoal data``; returns where they are.
+
+        Raises:
+            AutoALError: If they can be neither found nor fetched.
+        """
+        return root

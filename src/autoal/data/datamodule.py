@@ -1,0 +1,168 @@
+"""The LightningDataModule of an experiment: data, pool, oracle and every view of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from autoal.data.base import Dataset, Split
+from autoal.data.batch import Batch
+from autoal.data.loader import EvalLoader, TrainLoader
+from autoal.data.oracle import Oracle
+from autoal.data.transforms import Augmentation, InputTransform
+from autoal.distributed import World
+from autoal.errors import AutoALError
+from autoal.pool import Pool
+from autoal.rng import generator, stream_seed
+
+
+class ActiveLearningDataModule(pl.LightningDataModule):
+    """Holds the labelled and unlabelled pools and makes every loader.
+
+    Training batches are augmented; the pool pass and every evaluation are not. The state that a checkpoint
+    needs is the pool's alone: order, augmentation and dropout follow from (seed, round, epoch, sample id).
+
+    Args:
+        dataset: What to load.
+        data_dir: Root of the data files.
+        seed: The experiment's seed.
+        batch_size: Global training batch size.
+        eval_batch_size: Batch size per rank of pool passes and evaluations.
+        augmentations: Applied to training images.
+        max_device_bytes: Sources up to this size move to the training device whole.
+        prefetch: Batches fetched ahead for sources that stay off the device.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        data_dir: Path,
+        seed: int = 0,
+        batch_size: int = 64,
+        eval_batch_size: int = 1024,
+        augmentations: Sequence[Augmentation] = (),
+        max_device_bytes: int = 4 << 30,
+        prefetch: int = 2,
+    ) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.data_dir = data_dir
+        self.seed = seed
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.transform = InputTransform(dataset.info, augmentations)
+        self.max_device_bytes = max_device_bytes
+        self.prefetch = prefetch
+        self.world = World()
+        self.round = 0
+        self.epoch = 0
+        self._splits: dict[str, Split] = {}
+        self._train_extra: tuple[Tensor, Tensor] | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load the data once and make the pool."""
+        if self._splits:
+            return
+        splits = self.dataset.load(self.data_dir)
+        for part in ("train", "test"):
+            if part not in splits or len(splits[part]) == 0:
+                raise AutoALError(f"dataset {self.dataset.info.name} has no {part} samples")
+        self._splits = splits
+        self.oracle = Oracle(splits["train"].targets)
+        self.pool = Pool(len(splits["train"]), excluded=(~self.oracle.known()).nonzero().squeeze(1))
+
+    def place(self, device: torch.device, world: World) -> None:
+        """Move what fits to the training device, and learn this rank's place."""
+        self.world = world
+        for split in self._splits.values():
+            n_bytes = len(split) * int(torch.tensor(self.dataset.info.input_shape).prod())
+            if n_bytes <= self.max_device_bytes:
+                split.source = split.source.to(device)
+
+    def split(self, name: str) -> Split:
+        """Return a split by name: ``"train"``, ``"test"``, ``"val"``.
+
+        Its targets are for evaluation; labels of the training split come from the pool alone.
+        """
+        return self._splits[name]
+
+    def train_dataloader(self) -> TrainLoader:
+        """Return this epoch's batches of the labelled pool."""
+        ids = self.pool.labelled
+        return self.train_loader(ids, self.pool.labels(ids), ("task", self.round), self.epoch)
+
+    def train_loader(
+        self,
+        ids: Tensor,
+        targets: Tensor,
+        stream: Sequence[str | int],
+        epoch: int,
+        batch_size: int | None = None,
+    ) -> TrainLoader:
+        """Return one epoch of training batches over any bought samples.
+
+        Args:
+            ids: Sample ids ``(n,)``.
+            targets: Labels ``(n,)``.
+            stream: Names the random streams, e.g. ``("fitnet", round)``.
+            epoch: Epoch within the stream.
+            batch_size: Global batch size; default: the experiment's.
+        """
+        return TrainLoader(
+            self._splits["train"].source,
+            ids,
+            targets,
+            batch_size or self.batch_size,
+            order=generator(self.seed, "order", *stream, epoch),
+            epoch_key=stream_seed(self.seed, "epoch", *stream, epoch),
+            world=self.world,
+            prefetch=self._prefetch_for("train"),
+        )
+
+    def eval_loader(self, split: str, ids: Tensor | None = None, world: World | None = None) -> EvalLoader:
+        """Return raw inputs of a split in id order, this rank's share.
+
+        Args:
+            split: Name of the split.
+            ids: Which rows; default all.
+            world: Whose share; default this rank's. ``World()`` gives every row.
+        """
+        rows = torch.arange(len(self._splits[split])) if ids is None else ids
+        return EvalLoader(
+            self._splits[split].source,
+            rows,
+            self.eval_batch_size,
+            world=self.world if world is None else world,
+            prefetch=self._prefetch_for(split),
+        )
+
+    def _prefetch_for(self, split: str) -> int:
+        return 0 if hasattr(self._splits[split].source, "inputs") else self.prefetch
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment and normalise a training batch on the device."""
+        module = self.trainer.lightning_module if self.trainer else None
+        dtype = torch.float32 if module is None else module.dtype
+        assert isinstance(dtype, torch.dtype)
+        return self.to_network(batch, dtype)
+
+    def to_network(self, batch: Batch, dtype: torch.dtype = torch.float32) -> Batch:
+        """Return the batch with augmented, normalised inputs."""
+        inputs = self.transform.train(batch.inputs, batch.epoch_key, batch.ids.to(batch.inputs.device), dtype)
+        return batch._replace(inputs=inputs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint needs: the pool and the place in the experiment."""
+        return {"pool": self.pool.state_dict(), "round": self.round, "epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
+        self.setup()
+        self.pool.load_state_dict(state["pool"])
+        self.round = int(state["round"])
+        self.epoch = int(state["epoch"])

@@ -1,0 +1,127 @@
+"""Loaders over a :class:`~autoal.data.base.SampleSource`, sharded by rank, ordered by a named stream."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from autoal.data.base import SampleSource
+from autoal.data.batch import Batch
+from autoal.distributed import World
+
+V = TypeVar("V")
+
+
+def global_batches(n: int, batch_size: int, order: torch.Generator | None) -> list[Tensor]:
+    """Cut ``range(n)`` into batches, the same on every rank.
+
+    A last batch of one sample joins the one before it, since batch normalisation has no variance to
+    estimate from one sample.
+
+    Args:
+        n: Number of samples.
+        batch_size: Global batch size (over all ranks).
+        order: Shuffles the samples; None keeps their order.
+    """
+    rows = torch.arange(n) if order is None else torch.randperm(n, generator=order)
+    parts = list(rows.split(batch_size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+class TrainLoader:
+    """One epoch of training batches.
+
+    Args:
+        source: The raw inputs.
+        ids: Labelled ids, ``(n,)``.
+        targets: Their labels, ``(n,)``.
+        batch_size: Global batch size.
+        order: Shuffles the epoch; it must be equal on all ranks.
+        epoch_key: Seed of the epoch's augmentation and dropout streams.
+        world: This rank's place.
+        prefetch: Batches fetched ahead by a thread, for sources that read files.
+    """
+
+    def __init__(
+        self,
+        source: SampleSource,
+        ids: Tensor,
+        targets: Tensor,
+        batch_size: int,
+        order: torch.Generator,
+        epoch_key: int,
+        world: World = World(),
+        prefetch: int = 0,
+    ) -> None:
+        self._source = source
+        self._ids = ids
+        self._targets = targets
+        self._batches = global_batches(len(ids), batch_size, order)
+        self._epoch_key = epoch_key
+        self._world = world
+        self._prefetch = prefetch
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        yield from prefetched(self._batches, self._fetch, self._prefetch)
+
+    def _fetch(self, rows: Tensor) -> Batch:
+        mine = self._world.shard(rows)
+        weight = self._world.size / len(rows)
+        if len(mine) == 0:
+            # Every rank must take part in the step's all-reduce; a sample of weight 0 adds nothing to it.
+            mine, weight = rows[:1], 0.0
+        ids = self._ids[mine]
+        inputs = self._source.fetch(ids)
+        weights = torch.full((len(mine),), weight, dtype=torch.float64)
+        return Batch(inputs, self._targets[mine], ids, weights, self._epoch_key)
+
+
+class EvalLoader:
+    """Raw inputs of given ids in their order, this rank's share of them, without padding.
+
+    Args:
+        source: The raw inputs.
+        ids: All ids, ``(n,)``; this rank serves ``world.shard(ids)``.
+        batch_size: Samples per batch and rank.
+        world: This rank's place.
+        prefetch: See :class:`TrainLoader`.
+    """
+
+    def __init__(
+        self, source: SampleSource, ids: Tensor, batch_size: int, world: World = World(), prefetch: int = 0
+    ) -> None:
+        self._source = source
+        self.ids = world.shard(ids)
+        self._batches = list(self.ids.split(batch_size)) if len(self.ids) else []
+        self._prefetch = prefetch
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        yield from prefetched(self._batches, self._source.fetch, self._prefetch)
+
+
+def prefetched(keys: Sequence[Tensor], fetch: Callable[[Tensor], V], depth: int) -> Iterator[V]:
+    """Yield ``fetch(key)`` for each key in order, with up to ``depth`` fetches running ahead in threads."""
+    if depth <= 0:
+        yield from map(fetch, keys)
+        return
+    with ThreadPoolExecutor(max_workers=depth, thread_name_prefix="autoal-fetch") as threads:
+        ahead: deque[Future[V]] = deque()
+        for key in keys:
+            ahead.append(threads.submit(fetch, key))
+            if len(ahead) > depth:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

@@ -1,0 +1,188 @@
+"""The pool pass: one sharded, ordered, eval-mode pass over samples, gathered by id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from autoal.data.datamodule import ActiveLearningDataModule
+from autoal.models.classifier import Classifier
+
+ProgressFn = Callable[[int, int], None]
+"""``progress(done, total)``."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a strategy wants the pool pass to compute; logits are always there.
+
+    Attributes:
+        embeddings: The penultimate features of every unlabelled sample.
+        mc_samples: Number T of Monte-Carlo dropout samples (0: none).
+        labelled: The same outputs for the labelled samples.
+    """
+
+    embeddings: bool = False
+    mc_samples: int = 0
+    labelled: bool = False
+
+    def __or__(self, other: Needs) -> Needs:
+        """Return what satisfies both."""
+        return Needs(
+            self.embeddings or other.embeddings,
+            max(self.mc_samples, other.mc_samples),
+            self.labelled or other.labelled,
+        )
+
+
+@dataclass
+class PoolOutputs:
+    """What the network says about N samples, in ascending id order.
+
+    Attributes:
+        ids: Sample ids, int64, ``(N,)``, CPU.
+        logits: ``(N, C)``.
+        embeddings: ``(N, D)`` or None.
+        mc_logits: ``(T, N, C)`` or None.
+    """
+
+    ids: Tensor
+    logits: Tensor
+    embeddings: Tensor | None = None
+    mc_logits: Tensor | None = None
+
+    def __len__(self) -> int:
+        return int(self.ids.shape[0])
+
+    def take(self, rows: Tensor) -> PoolOutputs:
+        """Return the outputs of some rows (positions or a mask)."""
+        rows_ = rows.to(self.logits.device)
+        return PoolOutputs(
+            self.ids[rows.cpu()],
+            self.logits[rows_],
+            None if self.embeddings is None else self.embeddings[rows_],
+            None if self.mc_logits is None else self.mc_logits[:, rows_],
+        )
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module in eval mode without gradients, and put every submodule's mode back afterwards."""
+    modes = {m: m.training for m in module.modules()}
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for m, mode in modes.items():
+            m.training = mode
+
+
+def network_dtype(net: nn.Module) -> torch.dtype:
+    """Return the floating type of a network's parameters."""
+    return next(net.parameters()).dtype
+
+
+def pool_pass(
+    net: Classifier,
+    data: ActiveLearningDataModule,
+    ids: Tensor,
+    needs: Needs,
+    mc_key: int = 0,
+    split: str = "train",
+    progress: ProgressFn | None = None,
+) -> PoolOutputs:
+    """Run the network once over ``ids`` and return the same outputs on every rank.
+
+    The network is not changed: eval mode, eval transform, no random state touched.
+
+    Args:
+        net: The classifier, on its device.
+        data: Gives the inputs and this rank's place.
+        ids: Which samples, ascending, ``(N,)``.
+        needs: What to keep.
+        mc_key: Seed of the MC-dropout masks.
+        split: Which split ``ids`` index.
+        progress: Told (samples done, samples in all) of this rank.
+    """
+    device = next(net.parameters()).device
+    dtype = network_dtype(net)
+    world = data.world
+    loader = data.eval_loader(split, ids)
+    logits: list[Tensor] = []
+    embeddings: list[Tensor] = []
+    done = 0
+    keep_embeddings = needs.embeddings or needs.mc_samples > 0
+    with evaluating(net):
+        for raw in loader:
+            out = net(data.transform.eval(raw.to(device), dtype))
+            logits.append(out.logits)
+            if keep_embeddings:
+                embeddings.append(out.embedding)
+            done += len(raw)
+            if progress is not None:
+                progress(done, len(loader.ids))
+        n_classes, width = net.head.out_features, net.embedding_dim
+        all_logits = world.gather_rows(_cat(logits, n_classes, device, dtype), len(ids))
+        all_embeddings = None
+        if keep_embeddings:
+            all_embeddings = world.gather_rows(_cat(embeddings, width, device, dtype), len(ids))
+        mc = None
+        if needs.mc_samples and all_embeddings is not None:
+            mc = net.mc_logits(all_embeddings, needs.mc_samples, mc_key)
+    return PoolOutputs(ids.cpu(), all_logits, all_embeddings, mc)
+
+
+def _cat(parts: list[Tensor], width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return torch.cat(parts) if parts else torch.zeros((0, width), device=device, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Result of an evaluation in which every sample counts once.
+
+    Attributes:
+        accuracy: Fraction of samples classified right.
+        loss: Mean cross-entropy in nats.
+    """
+
+    accuracy: float
+    loss: float
+
+
+def evaluate(
+    net: Classifier,
+    data: ActiveLearningDataModule,
+    split: str,
+    ids: Tensor | None = None,
+    targets: Tensor | None = None,
+) -> Evaluation:
+    """Evaluate the network on a split, exactly, on any number of ranks.
+
+    Args:
+        net: The classifier.
+        data: Gives inputs and this rank's place.
+        split: ``"test"``, ``"val"`` or ``"train"``.
+        ids: Which rows; default all.
+        targets: Their classes; default the split's (never for ``"train"``).
+    """
+    device = next(net.parameters()).device
+    loader = data.eval_loader(split, ids)
+    mine = data.world.shard(data.split(split).targets if targets is None else targets).to(device)
+    sums = torch.zeros(3, dtype=torch.float64, device=device)
+    start = 0
+    with evaluating(net):
+        for raw in loader:
+            logits = net(data.transform.eval(raw.to(device), network_dtype(net))).logits
+            y = mine[start : start + len(raw)]
+            start += len(raw)
+            loss = nn.functional.cross_entropy(logits.double(), y, reduction="sum")
+            sums += torch.stack(
+                [(logits.argmax(1) == y).sum().double(), loss, torch.ones_like(loss) * len(y)]
+            )
+    correct, loss_sum, count = data.world.sum(sums).tolist()
+    return Evaluation(correct / count, loss_sum / count)
