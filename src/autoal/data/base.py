@@ -54,7 +54,7 @@ class SampleSource(Protocol):
         ...
 
     def to(self, device: torch.device) -> SampleSource:
-        """Return a source whose :meth:`fetch` gives tensors on ``device`` if it can live there, else itself."""
+        """Return a source that fetches to ``device`` if it can live there, else itself."""
         ...
 
 

@@ -102,7 +102,5 @@ class Classifier(nn.Module):
         keep = sample_uniform(key, ids, embedding.shape[1]) >= self.dropout
         masks = keep.to(self.head.weight.dtype) / (1.0 - self.dropout)
         weights = self.head.weight[None] * masks[:, None, :]
-        parts = [
-            torch.matmul(rows.to(weights.dtype), weights.transpose(1, 2)) for rows in embedding.split(chunk)
-        ]
+        parts = [torch.matmul(rows.to(weights.dtype), weights.transpose(1, 2)) for rows in embedding.split(chunk)]
         return torch.cat(parts, dim=1) + self.head.bias
