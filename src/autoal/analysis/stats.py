@@ -1,0 +1,208 @@
+"""Statistics on paired runs: intervals, paired tests, Holm's correction, the bootstrap.
+
+Every function takes plain arrays, one value per seed, and answers NaN with a reason where a statistic does not
+exist, instead of a number that looks like a result.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from autoal.analysis.curves import FloatArray
+
+__all__ = ["Comparison", "bootstrap_ci", "compare", "holm", "mean_ci", "paired", "t_quantile"]
+
+# Accuracies are fractions; differences below this come from rounding, not from the runs.
+_ROUNDING = 1e-12
+
+
+def t_quantile(n: int, alpha: float = 0.05) -> float:
+    """Two-sided quantile of Student's t for ``n`` values.
+
+    Args:
+        n: Number of values (seeds), at least 2; the degrees of freedom are ``n - 1``.
+        alpha: Error level; 0.05 gives the 97.5 % quantile.
+
+    Returns:
+        E.g. 2.776 for 5 seeds, 4.303 for 3; NaN for fewer than 2.
+    """
+    if n < 2:
+        return math.nan
+    from scipy.stats import t
+
+    return float(t.ppf(1.0 - alpha / 2.0, n - 1))
+
+
+def mean_ci(values: ArrayLike, alpha: float = 0.05) -> tuple[float, float, float, int]:
+    """Mean, standard deviation and half width of the t confidence interval.
+
+    Args:
+        values: One value per seed; NaN are left out.
+        alpha: Error level of the interval.
+
+    Returns:
+        Mean, standard deviation (ddof=1), half width and number of values; the spread is NaN for fewer than 2.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    x = x[np.isfinite(x)]
+    if x.size == 0:
+        return math.nan, math.nan, math.nan, 0
+    if x.size == 1:
+        return float(x[0]), math.nan, math.nan, 1
+    sd = float(np.std(x, ddof=1))
+    return float(np.mean(x)), sd, t_quantile(x.size, alpha) * sd / math.sqrt(x.size), int(x.size)
+
+
+def paired(a: Mapping[Hashable, float], b: Mapping[Hashable, float]) -> tuple[FloatArray, FloatArray]:
+    """Join two strategies on the seeds that both have.
+
+    Args:
+        a: Seed to value.
+        b: Seed to value.
+
+    Returns:
+        Two arrays in the same order of seeds; seeds with a value that is not finite are left out.
+    """
+    keys = [key for key in a if key in b and math.isfinite(a[key]) and math.isfinite(b[key])]
+    return np.array([a[key] for key in keys], dtype=float), np.array([b[key] for key in keys], dtype=float)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two strategies compared on common seeds; differences are first minus second.
+
+    Attributes:
+        n: Number of common seeds.
+        mean: Mean difference.
+        sd: Standard deviation of the differences, ddof=1.
+        low: Lower end of the t interval of the mean difference.
+        high: Upper end.
+        t: Student's t; infinite where every difference is the same number other than zero.
+        p_t: Two-sided p of the paired t-test.
+        p_wilcoxon: Two-sided p of Wilcoxon's signed-rank test.
+        boot_low: Lower end of the bootstrap interval of the mean difference.
+        boot_high: Upper end.
+        note: Why a number is missing or special; empty otherwise.
+    """
+
+    n: int
+    mean: float = math.nan
+    sd: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    t: float = math.nan
+    p_t: float = math.nan
+    p_wilcoxon: float = math.nan
+    boot_low: float = math.nan
+    boot_high: float = math.nan
+    note: str = ""
+
+
+def compare(a: ArrayLike, b: ArrayLike, alpha: float = 0.05, resamples: int = 10_000) -> Comparison:
+    """Compare two strategies seed by seed.
+
+    Differences without variance have no t distribution. All zero is "no difference" (p = 1); all equal but not
+    zero is the limit of ever smaller noise (t infinite, p = 0) and says so in ``note``.
+
+    Args:
+        a: First strategy, one value per seed.
+        b: Second strategy, same seeds in the same order.
+        alpha: Error level of the intervals.
+        resamples: Bootstrap resamples; 0 leaves the bootstrap out.
+
+    Returns:
+        The comparison; with fewer than 2 seeds only ``n``, ``mean`` and a note.
+    """
+    d = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    n = int(d.size)
+    if n == 0:
+        return Comparison(0, note="no common seed: no test is possible")
+    if n == 1:
+        return Comparison(1, mean=float(d[0]), note="one common seed: no test is possible")
+    d = np.where(np.abs(d) < _ROUNDING, 0.0, d)
+    mean, sd = float(np.mean(d)), float(np.std(d, ddof=1))
+    if np.ptp(d) < _ROUNDING:
+        if mean == 0.0:
+            return Comparison(n, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, "identical on every seed")
+        return Comparison(
+            n, mean, 0.0, mean, mean, math.copysign(math.inf, mean), 0.0, _wilcoxon(d), mean, mean,
+            "the same difference on every seed: no variance",
+        )  # fmt: skip
+    from scipy.stats import t as student
+
+    half = t_quantile(n, alpha) * sd / math.sqrt(n)
+    t = mean / (sd / math.sqrt(n))
+    boot = bootstrap_ci(d, alpha, resamples) if resamples else (math.nan, math.nan)
+    return Comparison(
+        n, mean, sd, mean - half, mean + half, t, float(2.0 * student.sf(abs(t), n - 1)), _wilcoxon(d), *boot
+    )
+
+
+def _wilcoxon(differences: FloatArray) -> float:
+    from scipy.stats import wilcoxon
+
+    # Rounding makes ties of differences that are equal on paper, e.g. 0.91 - 0.90 and 0.81 - 0.80.
+    d = np.round(differences, 12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(wilcoxon(d).pvalue)
+
+
+def bootstrap_ci(
+    values: ArrayLike, alpha: float = 0.05, resamples: int = 10_000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a mean.
+
+    Args:
+        values: One value per seed.
+        alpha: Error level.
+        resamples: Number of resamples.
+        seed: Seed of the resampling, fixed so that a report written twice is the same report.
+
+    Returns:
+        Lower and upper end; NaN for fewer than 2 values.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.size < 2:
+        return math.nan, math.nan
+    means = _resampling_weights(x.size, resamples, seed) @ x
+    low, high = np.quantile(means, [alpha / 2.0, 1.0 - alpha / 2.0])
+    return float(low), float(high)
+
+
+_weights: dict[tuple[int, int, int], FloatArray] = {}
+
+
+def _resampling_weights(n: int, resamples: int, seed: int) -> FloatArray:
+    """How often each value is drawn, divided by n: the same draws serve every pair, so they are kept."""
+    key = (n, resamples, seed)
+    if key not in _weights:
+        draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=resamples)
+        _weights[key] = draws / n
+    return _weights[key]
+
+
+def holm(p: Sequence[float]) -> FloatArray:
+    """Holm's step-down correction of a family of p values.
+
+    Args:
+        p: The p values; NaN (no test was possible) stay NaN and do not count as part of the family.
+
+    Returns:
+        Adjusted p values in the order given, at most 1 and monotone in ``p``.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    adjusted = np.full(values.shape, math.nan)
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    running = 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (order.size - rank) * float(values[index])))
+        adjusted[index] = running
+    return adjusted
