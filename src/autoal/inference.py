@@ -181,8 +181,6 @@ def evaluate(
             y = mine[start : start + len(raw)]
             start += len(raw)
             loss = nn.functional.cross_entropy(logits.double(), y, reduction="sum")
-            sums += torch.stack(
-                [(logits.argmax(1) == y).sum().double(), loss, torch.ones_like(loss) * len(y)]
-            )
+            sums += torch.stack([(logits.argmax(1) == y).sum().double(), loss, torch.ones_like(loss) * len(y)])
     correct, loss_sum, count = data.world.sum(sums).tolist()
     return Evaluation(correct / count, loss_sum / count)

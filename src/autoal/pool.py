@@ -216,8 +216,6 @@ class Pool:
             AutoALError: If it belongs to a pool of another size.
         """
         if len(state["state"]) != len(self):
-            raise AutoALError(
-                f"the checkpoint's pool has {len(state['state'])} samples, this one {len(self)}"
-            )
+            raise AutoALError(f"the checkpoint's pool has {len(state['state'])} samples, this one {len(self)}")
         self._state = state["state"].clone()
         self._labels = state["labels"].clone()

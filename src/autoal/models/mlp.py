@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -22,9 +23,7 @@ class MLP(Backbone):
     def __init__(self, input_shape: tuple[int, ...], hidden: Sequence[int] = (256,)) -> None:
         super().__init__()
         widths = [math.prod(input_shape), *hidden]
-        self.layers = nn.ModuleList(
-            nn.Linear(n_in, n_out) for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in itertools.pairwise(widths))
         self.stage_dims = tuple(hidden)
         self.embedding_dim = hidden[-1]
 

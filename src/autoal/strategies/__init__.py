@@ -1,0 +1,1 @@
+"""Query strategies: one module each; see :mod:`autoal.strategies.registry`."""

@@ -1,0 +1,75 @@
+"""Disagreement of MC-dropout samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from torch import Tensor
+
+from autoal.inference import Needs
+from autoal.kernels import mc
+from autoal.strategies.base import QueryContext, ScoreStrategy, StrategyInfo
+from autoal.strategies.registry import register
+
+
+class _Disagreement(ScoreStrategy):
+    """Scores over T samples of the dropout head.
+
+    Args:
+        n_samples: Number T of dropout masks.
+    """
+
+    kernel: ClassVar[Callable[[Tensor], Tensor]]
+
+    def __init__(self, n_samples: int = 10) -> None:
+        self.n_samples = n_samples
+
+    @property
+    def needs(self) -> Needs:
+        """T MC-dropout samples."""
+        return Needs(mc_samples=self.n_samples)
+
+    def score(self, ctx: QueryContext) -> Tensor:
+        """Apply the kernel to the MC logits."""
+        assert ctx.unlabelled.mc_logits is not None
+        return type(self).kernel(ctx.unlabelled.mc_logits)
+
+
+@register("bald")
+class BALD(_Disagreement):
+    """Highest mutual information between label and dropout mask."""
+
+    info = StrategyInfo(
+        "Bayesian",
+        "highest mutual information between label and weights",
+        "Houlsby, Huszar, Ghahramani, Lengyel: Bayesian Active Learning for Classification",
+        "arXiv 2011",
+    )
+    kernel = staticmethod(mc.bald)
+
+
+@register("var_ratio")
+class VarRatio(_Disagreement):
+    """Highest share of MC samples that do not predict the most frequent class."""
+
+    info = StrategyInfo(
+        "Bayesian",
+        "highest share of MC predictions off the mode",
+        "Freeman: Elementary Applied Statistics; Gal et al.: Deep Bayesian Active Learning",
+        "ICML 2017",
+    )
+    kernel = staticmethod(mc.var_ratio)
+
+
+@register("mean_std")
+class MeanSTD(_Disagreement):
+    """Highest mean over classes of the standard deviation over MC samples."""
+
+    info = StrategyInfo(
+        "Bayesian",
+        "highest mean standard deviation of MC probabilities",
+        "Kampffmeyer, Salberg, Jenssen: Semantic Segmentation of Small Objects and Uncertainty",
+        "CVPRW 2016",
+    )
+    kernel = staticmethod(mc.mean_std)

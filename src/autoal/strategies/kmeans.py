@@ -1,0 +1,46 @@
+"""Diversity by clustering: the samples nearest to the centroids."""
+
+from __future__ import annotations
+
+from autoal.inference import Needs
+from autoal.kernels import kmeans
+from autoal.kernels.types import Picks
+from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
+from autoal.strategies.registry import register
+
+
+@register("kmeans")
+class KMeans(QueryStrategy):
+    """K-means with k = n on the embeddings; the nearest distinct sample of each centroid.
+
+    Args:
+        max_iter: Lloyd iterations.
+        batch_size: Mini-batch size for large pools; None clusters with every sample.
+    """
+
+    info = StrategyInfo(
+        "diversity",
+        "samples nearest to k-means centroids of the embeddings",
+        "Bodo, Minier, Csato: Active Learning with Clustering",
+        "AISTATS workshop 2011",
+    )
+
+    def __init__(self, max_iter: int = 20, batch_size: int | None = None) -> None:
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+
+    @property
+    def needs(self) -> Needs:
+        """Embeddings."""
+        return Needs(embeddings=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Cluster and take the nearest samples."""
+        assert ctx.unlabelled.embeddings is not None
+        return kmeans(
+            ctx.unlabelled.embeddings,
+            n,
+            ctx.generator(),
+            max_iter=self.max_iter,
+            batch_size=self.batch_size,
+        )
