@@ -1,0 +1,35 @@
+"""Selection rules as pure functions: tensors in, tensors out, usable without the rest of the framework.
+
+Functions that score return one number per row, higher meaning more informative; functions that choose a batch
+return :class:`Picks`. Anything random takes an explicit ``torch.Generator``. All of them take float16, bfloat16,
+float32 and float64 on any device and compute in float32 or wider.
+
+Example:
+    >>> import torch
+    >>> from autoal.kernels import margin, top_n
+    >>> top_n(margin(torch.tensor([[9.0, 0.0], [0.1, 0.0], [5.0, 0.0]])), 2)
+    tensor([1, 2])
+"""
+
+from autoal.kernels.diverse_minibatch import diverse_minibatch
+from autoal.kernels.kmeans import kmeans, nearest_distinct, weighted_kmeans
+from autoal.kernels.mc import bald, mean_std, var_ratio
+from autoal.kernels.topk import top_n
+from autoal.kernels.types import Picks
+from autoal.kernels.uncertainty import entropy, least_confidence, margin, mean_log_prob
+
+__all__ = [
+    "Picks",
+    "bald",
+    "diverse_minibatch",
+    "entropy",
+    "kmeans",
+    "least_confidence",
+    "margin",
+    "mean_log_prob",
+    "mean_std",
+    "nearest_distinct",
+    "top_n",
+    "var_ratio",
+    "weighted_kmeans",
+]

@@ -1,0 +1,275 @@
+"""Weighted k-means, and the sample nearest to each centroid.
+
+References: Lloyd, *Least squares quantization in PCM*, 1982; Arthur, Vassilvitskii, *k-means++*, SODA 2007;
+Sculley, *Web-Scale K-Means Clustering*, WWW 2010 (mini-batches).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autoal.errors import AutoALError
+from autoal.kernels.checks import Progress, check_count, check_matrix, check_weights, row_blocks, uniform
+from autoal.kernels.geometry import Points
+from autoal.kernels.precision import full_precision
+from autoal.kernels.sampling import d2_sample
+from autoal.kernels.types import Picks
+
+_CANDIDATES = 4
+
+
+@full_precision()
+def weighted_kmeans(
+    x: Tensor,
+    k: int,
+    generator: torch.Generator,
+    weights: Tensor | None = None,
+    max_iter: int = 100,
+    batch_size: int | None = None,
+    tol: float = 1e-4,
+    progress: Progress | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""Minimise :math:`\sum_i w_i \min_j \|x_i - c_j\|^2` from k-means++ seeds.
+
+    Seeds are drawn by weighted D^2 sampling. Then either full Lloyd iterations, which stop when no centroid moves
+    by more than ``tol`` (relative to the mean variance of the columns), or, with ``batch_size``, the mini-batch
+    updates of Sculley for pools where full iterations take too long. A centroid that loses all its samples moves
+    to the sample that is worst served.
+
+    Args:
+        x: ``(N, D)`` samples, any floating type; float16 and bfloat16 are computed in float32.
+        k: Number of centroids, 1 to N.
+        generator: The source of randomness.
+        weights: ``(N,)`` non-negative sample weights, or ``None`` for equal weights. A sample of weight 0 moves no
+            centroid but is assigned.
+        max_iter: Largest number of iterations (of mini-batches with ``batch_size``).
+        batch_size: Number of samples per mini-batch, or ``None`` for full iterations.
+        tol: Squared movement of the centroids, relative to the variance, below which iterations stop.
+        progress: Called with (iterations done, ``max_iter``).
+
+    Returns:
+        The centroids ``(k, D)`` in the computing type and the row of the nearest one for each sample, ``(N,)``
+        int64 (the lower one of two equally near).
+
+    Raises:
+        AutoALError: If shapes, values, k, ``max_iter`` or ``batch_size`` are not usable.
+    """
+    check_matrix("embeddings", x)
+    check_count(k, x.shape[0])
+    if max_iter < 1:
+        raise AutoALError(f"max_iter={max_iter}: k-means needs at least 1 iteration.")
+    if batch_size is not None and batch_size < 1:
+        raise AutoALError(f"batch_size={batch_size}: a mini-batch needs at least 1 sample.")
+    factor = torch.ones(x.shape[0], dtype=torch.float64) if weights is None else check_weights(weights, x.shape[0])
+    space = Points.centred(x)
+    mass = torch.cumsum(factor.cpu(), 0)
+    start = float(uniform(1, generator)) * float(mass[-1])
+    first = min(int(torch.searchsorted(mass, start, right=True)), x.shape[0] - 1)
+    seeds = d2_sample(space, k, generator, first, None if weights is None else factor)
+    centroids = space.values(seeds.index.to(x.device))
+    weight = factor.to(device=x.device, dtype=space.dtype)
+    if batch_size is None:
+        centroids = _lloyd(space, centroids, weight, max_iter, tol, progress)
+    else:
+        centroids = _mini_batches(space, centroids, weight, max_iter, batch_size, generator, progress)
+    assignment = _assign(space, centroids)[0]
+    return centroids + space.origin, assignment
+
+
+@full_precision()
+def kmeans(
+    embeddings: Tensor,
+    n: int,
+    generator: torch.Generator,
+    weights: Tensor | None = None,
+    max_iter: int = 100,
+    batch_size: int | None = None,
+    tol: float = 1e-4,
+    progress: Progress | None = None,
+) -> Picks:
+    """Cluster the pool into ``n`` groups and pick the nearest distinct sample of each centroid.
+
+    Centroids choose one after the other; one whose nearest sample is already taken gets its nearest sample that is
+    not. There are always exactly ``n`` unique rows, also with repeated samples
+    and empty clusters.
+
+    Args:
+        embeddings: ``(N, D)`` samples, any floating type.
+        n: Number of picks, 1 to N.
+        generator: The source of randomness.
+        weights: ``(N,)`` non-negative sample weights, or ``None``.
+        max_iter: Largest number of iterations.
+        batch_size: Size of mini-batches for large pools, or ``None`` for full iterations.
+        tol: Relative movement below which iterations stop.
+        progress: Called with (iterations done, ``max_iter``).
+
+    Returns:
+        The picks; the score is the weight of the samples in the pick's cluster as a fraction of all weight. Logs
+        ``inertia`` (weighted mean squared distance to the nearest centroid) and ``empty_clusters``.
+
+    Raises:
+        AutoALError: If shapes, values or n are not usable.
+    """
+    centroids, assignment = weighted_kmeans(embeddings, n, generator, weights, max_iter, batch_size, tol, progress)
+    factor = torch.ones(embeddings.shape[0], dtype=torch.float64, device=embeddings.device)
+    if weights is not None:
+        factor = check_weights(weights, embeddings.shape[0])
+    index = nearest_distinct(embeddings, centroids)
+    share = cluster_sums(factor.unsqueeze(1), assignment, n).squeeze(1) / factor.sum()
+    space = Points.centred(embeddings)
+    inertia = float((_assign(space, centroids - space.origin)[1].double() * factor).sum() / factor.sum())
+    empty = n - int(torch.unique(assignment).numel())
+    return Picks(index, share, {"inertia": inertia, "empty_clusters": float(empty)})
+
+
+@full_precision()
+def nearest_distinct(embeddings: Tensor, centroids: Tensor) -> Tensor:
+    """Give each centroid, in order, the nearest sample that no earlier centroid has.
+
+    Args:
+        embeddings: ``(N, D)`` samples.
+        centroids: ``(k, D)`` points, k <= N.
+
+    Returns:
+        ``(k,)`` int64 unique rows.
+
+    Raises:
+        AutoALError: If there are more centroids than samples.
+    """
+    rows, k = embeddings.shape[0], centroids.shape[0]
+    check_count(k, rows)
+    space = Points.centred(embeddings)
+    targets = Points(centroids.to(space.dtype) - space.origin)
+    taken = torch.zeros(rows, dtype=torch.bool)
+    chosen = torch.full((k,), -1, dtype=torch.int64)
+    left = torch.arange(k, device=embeddings.device)
+    depth = min(rows, _CANDIDATES)
+    while left.numel():
+        lists = _nearest_lists(space, targets.take(left), depth, taken.to(embeddings.device)).cpu()
+        unserved: list[int] = []
+        for place, candidates in zip(left.tolist(), lists.tolist(), strict=True):
+            row = next((c for c in candidates if c >= 0 and not taken[c]), -1)
+            if row < 0 or unserved:
+                # Centroids choose in order: after the first one that found its list exhausted, the others wait
+                # for longer lists, or a later one could take what the earlier one is due.
+                unserved.append(place)
+                continue
+            chosen[place] = row
+            taken[row] = True
+        left = torch.tensor(unserved, dtype=torch.int64, device=embeddings.device)
+        # With lists as long as the centroids that are left, each finds a free sample in the next pass.
+        depth = min(rows, max(_CANDIDATES, left.numel()))
+    return chosen.to(embeddings.device)
+
+
+def cluster_sums(values: Tensor, assignment: Tensor, k: int) -> Tensor:
+    """Sum rows of ``(M, D)`` by cluster into ``(k, D)``, in the same order on every run.
+
+    ``index_add_`` adds in no fixed order on CUDA; a product with the one-hot assignment does.
+    """
+    if values.is_cuda:
+        onehot = torch.nn.functional.one_hot(assignment, k).to(values.dtype)
+        return onehot.T @ values
+    return torch.zeros(k, values.shape[1], dtype=values.dtype).index_add_(0, assignment, values)
+
+
+def _assign(space: Points, centroids: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest centroid ``(N,)`` of each row and the squared distance to it ``(N,)``."""
+    targets = Points(centroids)
+    which = torch.empty(space.n, dtype=torch.int64, device=space.device)
+    value = torch.empty(space.n, dtype=space.dtype, device=space.device)
+    for low, high in row_blocks(space.n, space.width(targets.n), space.device):
+        value[low:high], which[low:high], _ = space.nearest(low, high, targets)
+    return which, value
+
+
+def _lloyd(
+    space: Points, centroids: Tensor, weight: Tensor, max_iter: int, tol: float, progress: Progress | None
+) -> Tensor:
+    """Full iterations; the centroids are relative to the shift of ``space``."""
+    k = centroids.shape[0]
+    # The mean of the shifted rows is 0, so the mean squared norm per column is the mean variance.
+    limit = tol * float(space.norms.double().mean()) / centroids.shape[1]
+    for iteration in range(max_iter):
+        targets = Points(centroids)
+        sums = torch.zeros_like(centroids)
+        mass = torch.zeros(k, dtype=space.dtype, device=space.device)
+        cost = torch.empty(space.n, dtype=space.dtype, device=space.device)
+        for low, high in row_blocks(space.n, space.width(k), space.device):
+            value, which, _ = space.nearest(low, high, targets)
+            cost[low:high] = value * weight[low:high]
+            part = weight[low:high].unsqueeze(1)
+            sums += cluster_sums(space.rows(low, high) * part, which, k)
+            mass += cluster_sums(part, which, k).squeeze(1)
+        empty = (mass <= 0).nonzero().squeeze(1)
+        moved = torch.where(mass.unsqueeze(1) > 0, sums / mass.clamp(min=1e-30).unsqueeze(1), centroids)
+        if empty.numel():
+            # Only samples that some centroid does not already sit on can serve an empty cluster.
+            far = torch.sort(cost, descending=True, stable=True).indices[: empty.numel()]
+            useful = cost[far] > 0
+            moved[empty[useful]] = space.values(far[useful])
+        shift = float((moved - centroids).square().sum())
+        centroids = moved
+        if progress is not None:
+            progress(iteration + 1, max_iter)
+        if shift <= limit:
+            break
+    return centroids
+
+
+def _mini_batches(
+    space: Points,
+    centroids: Tensor,
+    weight: Tensor,
+    max_iter: int,
+    batch_size: int,
+    generator: torch.Generator,
+    progress: Progress | None,
+) -> Tensor:
+    """Sculley's updates: each centroid is the running weighted mean of the samples it was given."""
+    k = centroids.shape[0]
+    mass = torch.zeros(k, dtype=space.dtype, device=space.device)
+    for iteration in range(max_iter):
+        rows = (uniform(min(batch_size, space.n), generator) * space.n).long().clamp(max=space.n - 1)
+        rows = rows.to(space.device)
+        batch = space.take(rows)
+        which = _assign(batch, centroids)[0]
+        part = weight[rows].unsqueeze(1)
+        gained = cluster_sums(part, which, k)
+        mass = mass + gained.squeeze(1)
+        pull = cluster_sums(batch.x * part, which, k) - gained * centroids
+        centroids = centroids + pull / mass.clamp(min=1e-30).unsqueeze(1)
+        if progress is not None:
+            progress(iteration + 1, max_iter)
+    return centroids
+
+
+def _nearest_lists(space: Points, targets: Points, depth: int, taken: Tensor) -> Tensor:
+    """For each target the ``depth`` nearest rows that are free, nearest first; -1 where there are no more."""
+    best: Tensor | None = None
+    where: Tensor | None = None
+    for low, high in row_blocks(space.n, space.width(targets.n) + targets.n, space.device):
+        block = torch.addmm(targets.norms, space.rows(low, high), targets.x.T, alpha=-2)
+        block += space.norms[low:high].unsqueeze(1)
+        block[taken[low:high]] = torch.inf
+        value = block.T if best is None else torch.cat([best, block.T], 1)
+        rows = torch.arange(low, high, device=space.device).expand(targets.n, -1)
+        index = rows if where is None else torch.cat([where, rows], 1)
+        if value.shape[1] > 4 * depth:
+            value, order = torch.topk(value, depth, dim=1, largest=False)
+            index = index.gather(1, order)
+        best, where = value, index
+    assert best is not None
+    assert where is not None
+    # The products above rounded: order the few that are left by differences, ties by row.
+    keep = min(depth, best.shape[1])
+    value, order = torch.topk(best, keep, dim=1, largest=False)
+    index = torch.sort(where.gather(1, order), dim=1).values
+    exact = torch.empty_like(value)
+    for low, high in row_blocks(targets.n, 2 * keep * targets.x.shape[1], space.device):
+        rows = space.values(index[low:high].reshape(-1)).view(high - low, keep, -1)
+        exact[low:high] = (rows - targets.x[low:high].unsqueeze(1)).square_().sum(2)
+    exact[taken[index]] = torch.inf
+    exact, order = torch.sort(exact, dim=1, stable=True)
+    return index.gather(1, order).masked_fill(torch.isinf(exact), -1)
