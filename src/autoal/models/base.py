@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
+from typing import Self
 
 from torch import Tensor, nn
+
+from autoal.errors import AutoALError
 
 
 class Backbone(nn.Module, ABC):
@@ -38,3 +42,42 @@ class Backbone(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Return the embedding ``(B, D)`` of ``x``."""
         return self.stages(x)[0]
+
+    def parts(self) -> list[nn.Module]:
+        """Return the parts that :meth:`freeze` counts, from input (the stem) to output."""
+        return list(self.children())
+
+    def freeze(self, spec: str) -> None:
+        """Exclude parts from training: their weights stay, and so do their batch-norm statistics.
+
+        Args:
+            spec: ``"none"``; ``"stem"`` (the first part); ``"last_<n>"``: all but the last n parts; or
+                ``"all"``.
+
+        Raises:
+            AutoALError: If ``spec`` is none of these, or n exceeds the number of parts.
+        """
+        parts = self.parts()
+        last = re.fullmatch(r"last_(\d+)", spec)
+        if last is not None:
+            n_trained = int(last.group(1))
+            if n_trained > len(parts):
+                raise AutoALError(f"backbone.freeze={spec}: the backbone has {len(parts)} parts")
+            n_frozen = len(parts) - n_trained
+        elif spec in ("none", "stem", "all"):
+            n_frozen = {"none": 0, "stem": 1, "all": len(parts)}[spec]
+        else:
+            raise AutoALError(f"backbone.freeze={spec} is not one of none, stem, all, last_<n>")
+        self._n_frozen = n_frozen
+        for position, part in enumerate(parts):
+            part.requires_grad_(position >= n_frozen)
+        if spec == "all":
+            self.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the training flag; frozen parts stay in eval mode."""
+        super().train(mode)
+        for part in self.parts()[: getattr(self, "_n_frozen", 0)]:
+            part.eval()
+        return self

@@ -13,7 +13,7 @@ from autoal.errors import AutoALError
 from autoal.models.base import Backbone
 from autoal.models.classifier import Classifier
 
-COMMON_KEYS = ("name", "dropout")
+COMMON_KEYS = ("name", "dropout", "freeze")
 """Keys of a backbone config that are not constructor arguments of the backbone."""
 
 
@@ -21,7 +21,8 @@ class ClassifierFactory:
     """Makes networks of one recipe that differ in their initial weights alone.
 
     Args:
-        config: A ``backbone`` config: ``_target_``, ``name``, ``dropout`` and the backbone's own options.
+        config: A ``backbone`` config: ``_target_``, ``name``, ``dropout``, ``freeze`` (see
+            :meth:`Backbone.freeze <autoal.models.base.Backbone.freeze>`) and the backbone's own options.
         info: The dataset's metadata.
     """
 
@@ -44,4 +45,6 @@ class ClassifierFactory:
             # Torch's initialisers draw from the global state, so it is set here and put back afterwards.
             torch.manual_seed(seed)
             backbone: Backbone = instantiate(options, input_shape=tuple(self.info.input_shape))
-            return Classifier(backbone, n_outputs or self.info.n_classes, self.dropout)
+            classifier = Classifier(backbone, n_outputs or self.info.n_classes, self.dropout)
+        backbone.freeze(str(self.config.get("freeze") or "none"))
+        return classifier
