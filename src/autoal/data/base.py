@@ -57,6 +57,15 @@ class SampleSource(Protocol):
         """Return a source that fetches to ``device`` if it can live there, else itself."""
         ...
 
+    def select(self, rows: Tensor) -> SampleSource:
+        """Return a source of ``rows`` alone (int64, ``(n,)``), in that order."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all samples take as one tensor."""
+        ...
+
 
 @dataclass
 class TensorSource:
@@ -79,6 +88,15 @@ class TensorSource:
         """Return the source with its tensor on ``device``."""
         return self if self.inputs.device == device else TensorSource(self.inputs.to(device))
 
+    def select(self, rows: Tensor) -> TensorSource:
+        """Return a source of ``rows`` alone."""
+        return TensorSource(self.fetch(rows))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor."""
+        return self.inputs.nbytes
+
 
 @dataclass
 class Split:
@@ -100,6 +118,9 @@ class Dataset(ABC):
     """A dataset that can be loaded; subclasses are configured by one YAML each.
 
     Subclasses set :attr:`info` in ``__init__`` (it may depend on arguments) and implement :meth:`load`.
+    Where metadata follow from the files (the classes of a folder of images, the columns of a table, a
+    mean and standard deviation that nobody has published), :meth:`load` completes :attr:`info`: read it
+    after loading. Until then an unknown class count is 0 and an unknown shape is empty.
     """
 
     info: DatasetInfo
@@ -118,10 +139,15 @@ class Dataset(ABC):
                 unreadable or truncated.
         """
 
-    def prepare(self, root: Path) -> Path:
+    def prepare(self, root: Path, fetch: bool = True) -> Path:
         """Download or verify the files, for ``autoal data``; returns where they are.
 
+        Args:
+            root: The data directory.
+            fetch: Whether to download what is missing.
+
         Raises:
-            AutoALError: If they can be neither found nor fetched.
+            AutoALError: If files are missing and can't be fetched, or their checksum is wrong.
         """
+        self.load(root)
         return root
