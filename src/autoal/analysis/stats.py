@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +18,8 @@ from numpy.typing import ArrayLike
 from autoal.analysis.curves import FloatArray
 
 __all__ = ["Comparison", "bootstrap_ci", "compare", "holm", "mean_ci", "paired", "t_quantile"]
+
+K = TypeVar("K", bound=Hashable)
 
 # Accuracies are fractions; differences below this come from rounding, not from the runs.
 _ROUNDING = 1e-12
@@ -59,7 +62,7 @@ def mean_ci(values: ArrayLike, alpha: float = 0.05) -> tuple[float, float, float
     return float(np.mean(x)), sd, t_quantile(x.size, alpha) * sd / math.sqrt(x.size), int(x.size)
 
 
-def paired(a: Mapping[Hashable, float], b: Mapping[Hashable, float]) -> tuple[FloatArray, FloatArray]:
+def paired(a: Mapping[K, float], b: Mapping[K, float]) -> tuple[FloatArray, FloatArray]:
     """Join two strategies on the seeds that both have.
 
     Args:

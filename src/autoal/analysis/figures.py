@@ -1,0 +1,227 @@
+"""Figures fit for a paper: drawn with matplotlib, written as PNG and PDF."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autoal.analysis.files import atomic_path
+from autoal.analysis.pairwise import PenaltyMatrix
+from autoal.analysis.plots import INK, style_axes
+from autoal.analysis.ranks import RankTest
+from autoal.analysis.results import SettingResult
+from autoal.analysis.style import Look
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["cd_figure", "curve_figure", "penalty_figure", "save_figure", "seconds_figure"]
+
+# Text stays text in the PDF (fonttype 42), so that a publisher's checks pass and it can be searched.
+_RC: Any = {"pdf.fonttype": 42, "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8}
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as ``.png`` (200 dpi) and ``.pdf``, each atomically.
+
+    Args:
+        figure: The figure.
+        stem: Path without suffix.
+
+    Returns:
+        The files.
+    """
+    import matplotlib
+
+    paths = []
+    with matplotlib.rc_context(_RC):
+        for suffix in (".png", ".pdf"):
+            path = stem.with_name(stem.name + suffix)
+            # Without a creation date two reports of the same runs are the same files.
+            metadata: dict[str, Any] = {"CreationDate": None} if suffix == ".pdf" else {}
+            with atomic_path(path) as temporary:
+                # Tight, so that a long strategy name outside the axes is never cut.
+                figure.savefig(temporary, dpi=200, metadata=metadata, bbox_inches="tight", pad_inches=0.03)
+            paths.append(path)
+    return paths
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def curve_figure(result: SettingResult, styles: Mapping[str, Look]) -> Figure:
+    """Mean learning curves of a setting with their confidence bands.
+
+    Args:
+        result: The setting.
+        styles: Strategy to look.
+
+    Returns:
+        The figure.
+    """
+    import matplotlib
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    with matplotlib.rc_context(_RC):
+        many = len(result.strategies) > 6
+        figure = _figure(5.6 if many else 4.4, 3.3)
+        ax = figure.add_subplot()
+        style_axes(ax)
+        # Best last round first in the legend, as the curves end from top to bottom.
+        for s in sorted(result.strategies, key=lambda s: -s.final[0]):
+            look = styles[s.name]
+            ax.plot(
+                s.curve.sizes, s.curve.mean, color=look.color, linestyle="--" if look.dashed else "-",
+                marker=look.marker, markersize=3, linewidth=1.3, label=s.name,
+            )  # fmt: skip
+            if np.isfinite(s.curve.half).any():
+                low, high = s.curve.mean - s.curve.half, s.curve.mean + s.curve.half
+                ax.fill_between(s.curve.sizes, low, high, color=look.color, alpha=0.13, linewidth=0)
+        means = np.concatenate([s.curve.mean for s in result.strategies])
+        # Wide bands of few seeds must not squeeze the curves themselves into a stripe.
+        room = max(0.02, 0.12 * float(np.ptp(means)))
+        ax.set_ylim(max(0.0, float(means.min()) - room), min(1.0, float(means.max()) + room))
+        ax.set_title(result.setting.label, loc="left", color=INK)
+        ax.set_xlabel("labelled samples")
+        ax.set_ylabel("test accuracy")
+        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=None))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+        if many:
+            ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        else:
+            ax.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def penalty_figure(matrix: PenaltyMatrix) -> Figure:
+    """Heat map of a penalty matrix with the mean penalty below it.
+
+    Args:
+        matrix: The matrix.
+
+    Returns:
+        The figure.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(_RC):
+        m = len(matrix.names)
+        side = 1.9 + 0.42 * m
+        figure = _figure(side + 0.5, side)
+        ax = figure.add_subplot()
+        shown = np.vstack([matrix.wins, matrix.penalty])
+        top = float(np.nanmax(matrix.settings)) if matrix.settings.size else 1.0
+        ax.imshow(np.ma.masked_invalid(shown), cmap="Blues", vmin=0.0, vmax=max(top, 1.0) * 1.15, aspect="equal")
+        small = 8 if m <= 12 else 6
+        for (i, j), value in np.ndenumerate(shown):
+            if math.isfinite(value):
+                dark = value > 0.6 * max(top, 1.0)
+                weight = "bold" if i == m else "normal"
+                ax.text(
+                    j, i, f"{value:.2f}", ha="center", va="center", fontsize=small,
+                    color="white" if dark else INK, fontweight=weight,
+                )  # fmt: skip
+            elif i != j:
+                ax.text(j, i, "–", ha="center", va="center", fontsize=small, color="#999999")
+        ax.axhline(m - 0.5, color="white", linewidth=4)
+        ax.set_xticks(range(m), matrix.names, rotation=40, ha="right", rotation_mode="anchor")
+        ax.set_yticks(range(m + 1), [*matrix.names, "mean penalty"])
+        ax.tick_params(length=0, labelcolor=INK)
+        for spine in ax.spines.values():
+            spine.set_visible(False)
+        ax.set_title(f"{matrix.label}: row beats column", loc="left", color=INK)
+    return figure
+
+
+def seconds_figure(result: SettingResult) -> Figure:
+    """Stacked bars of the mean seconds per run and phase.
+
+    Args:
+        result: The setting; at least one strategy has measured seconds.
+
+    Returns:
+        The figure.
+    """
+    import matplotlib
+
+    from autoal.analysis.style import COLORS
+
+    with matplotlib.rc_context(_RC):
+        rows = sorted((s for s in result.strategies if s.seconds), key=lambda s: sum(s.seconds.values()))
+        figure = _figure(4.8, 1.3 + 0.26 * len(rows))
+        ax = figure.add_subplot()
+        style_axes(ax)
+        phases = list(dict.fromkeys(phase for s in rows for phase in s.seconds))
+        left = np.zeros(len(rows))
+        for phase, color in zip(phases, COLORS * 3, strict=False):
+            width = np.array([s.seconds.get(phase, 0.0) for s in rows])
+            ax.barh(range(len(rows)), width, left=left, color=color, height=0.7, label=phase)
+            left += width
+        ax.set_yticks(range(len(rows)), [s.name for s in rows])
+        ax.grid(False, axis="y")
+        ax.set_xlabel("seconds per run")
+        ax.set_title(result.setting.label, loc="left", color=INK)
+        ax.legend(frameon=False, ncols=1, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def cd_figure(test: RankTest) -> Figure:
+    """Critical-difference diagram: mean ranks, joined where Nemenyi's test sees no difference.
+
+    Args:
+        test: A rank test that was possible.
+
+    Returns:
+        The figure.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(_RC):
+        k = len(test.names)
+        order = sorted(range(k), key=lambda i: test.mean_ranks[i])
+        half = (k + 1) // 2
+        step, bar = 0.23, 0.13
+        depth = 0.25 + bar * len(test.groups)
+        figure = _figure(6.0, 1.0 + depth + step * half)
+        ax = figure.add_subplot()
+        ax.set_axis_off()
+        # Room for names on both sides; rank 1 (best) is on the left.
+        ax.set_xlim(1 - 0.36 * (k - 1), k + 0.36 * (k - 1))
+        ax.set_ylim(-(depth + step * half), 0.75)
+        ax.plot([1, k], [0, 0], color=INK, linewidth=1)
+        for tick in range(1, k + 1):
+            ax.plot([tick, tick], [0, 0.07], color=INK, linewidth=1)
+            ax.text(tick, 0.1, str(tick), ha="center", va="bottom", color=INK)
+        ax.plot([1, 1 + test.cd], [0.5, 0.5], color=INK, linewidth=1.4, marker="|", markersize=6)
+        ax.text(1 + test.cd / 2, 0.53, f"CD = {test.cd:.2f}", ha="center", va="bottom", color=INK)
+        for place, i in enumerate(order):
+            left = place < half
+            row = place if left else k - 1 - place
+            y = -(depth + step * row)
+            x_end = 1 - 0.04 * (k - 1) if left else k + 0.04 * (k - 1)
+            rank = test.mean_ranks[i]
+            ax.plot([rank, rank, x_end], [0, y, y], color="#777777", linewidth=0.9)
+            text = f"{test.names[i]}  {rank:.2f}" if left else f"{rank:.2f}  {test.names[i]}"
+            pad = -0.015 * (k - 1) if left else 0.015 * (k - 1)
+            ax.text(x_end + pad, y, text, ha="right" if left else "left", va="center", color=INK)
+        for line, group in enumerate(test.groups):
+            ranks = [test.mean_ranks[i] for i in group]
+            y = -(0.14 + bar * line)
+            ax.plot(
+                [min(ranks) - 0.03, max(ranks) + 0.03],
+                [y, y],
+                color="#0072B2",
+                linewidth=3,
+                solid_capstyle="round",
+            )
+    return figure

@@ -1,0 +1,94 @@
+"""Tables of a report: one definition each, written as CSV, shown in the page and set in LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoal.analysis.files import atomic_path
+
+__all__ = ["Column", "Table", "format_cell", "write_csv"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        key: Name in the CSV file.
+        label: Heading for people, with the unit.
+        kind: How a value is shown: ``text``, ``int``, ``percent`` (a fraction times 100), ``points`` (the same
+            with a sign), ``number``, ``signed`` or ``p``.
+        hint: Explanation shown on hovering over the heading.
+    """
+
+    key: str
+    label: str
+    kind: str = "text"
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows; values are raw, NaN or None where there is nothing to say."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+
+
+def format_cell(value: Any, kind: str) -> str:
+    """Format a value for people.
+
+    Args:
+        value: The raw value.
+        kind: A :class:`Column` kind.
+
+    Returns:
+        Text; a dash where there is no value.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if kind == "text":
+        return str(value)
+    number = float(value)
+    if math.isinf(number):
+        return "∞" if number > 0 else "−∞"
+    if kind == "int":
+        return f"{number:,.0f}"
+    if kind == "percent":
+        return f"{100 * number:.2f}"
+    if kind == "points":
+        return f"{100 * number:+.2f}".replace("-", "−")
+    if kind == "signed":
+        return f"{number:+.2f}".replace("-", "−")
+    if kind == "p":
+        return "<0.001" if number < 0.001 else f"{number:.3f}"
+    if abs(number) >= 1000:
+        return f"{number:,.0f}"
+    return f"{number:.2f}"
+
+
+def write_csv(path: Path, table: Table) -> None:
+    """Write a table as CSV, atomically; values are raw and empty where there is none.
+
+    Args:
+        path: Where the file shall be.
+        table: The table.
+    """
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow([column.key for column in table.columns])
+        for row in table.rows:
+            writer.writerow([_raw(value) for value in row])
+
+
+def _raw(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.10g}"
+    return value
