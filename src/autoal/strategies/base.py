@@ -173,7 +173,7 @@ class QueryStrategy(ABC):
         """Return what must survive a resume (tensors, numbers, strings, lists and dicts of them)."""
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  a stateless strategy needs none
         """Restore :meth:`state_dict`."""
 
 

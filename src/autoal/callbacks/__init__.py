@@ -1,0 +1,1 @@
+"""The active-learning loop as a Lightning callback, and what a person sees of it."""

@@ -1,0 +1,298 @@
+"""The active-learning loop: rounds of training and queries inside one ``Trainer.fit``."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from autoal.callbacks.records import RoundRecords
+from autoal.callbacks.view import PlainView
+from autoal.data.datamodule import ActiveLearningDataModule
+from autoal.distributed import World
+from autoal.errors import AutoALError
+from autoal.inference import Evaluation, Needs, ProgressFn, evaluate, pool_pass
+from autoal.loop import LoopConfig
+from autoal.models.classifier import Classifier
+from autoal.models.lit import LitClassifier
+from autoal.pool import Purchase
+from autoal.rng import generator, stream_seed
+from autoal.rundir import RunDir
+from autoal.strategies.base import QueryContext, QueryStrategy, Selection
+from autoal.task import Task
+
+
+class NonFiniteLossError(AutoALError):
+    """The training loss became NaN or infinite."""
+
+
+class ActiveLearning(pl.Callback):
+    """Cuts one fit into rounds: train, evaluate, query, buy, reset.
+
+    The end of an epoch is where a round may end. Then the classifier is evaluated, the strategy is asked
+    for a query, the labels are bought (ledger first, then pool), the classifier is reset, and a checkpoint
+    is written. Everything that decides is computed on every rank alike; rank 0 alone writes files.
+
+    Args:
+        strategy: Chooses the samples.
+        loop: Sizes and stopping rules.
+        task: The recipe for classifiers, shared with strategies that train networks of their own.
+        run_dir: Where files go.
+        view: What a person sees.
+        on_round: Told the rows so far whenever one was added (loggers, figures).
+    """
+
+    def __init__(
+        self,
+        strategy: QueryStrategy,
+        loop: LoopConfig,
+        task: Task,
+        run_dir: RunDir,
+        view: PlainView,
+        on_round: Callable[[list[dict[str, Any]]], None] = lambda rows: None,
+    ) -> None:
+        self.strategy = strategy
+        self.loop = loop
+        self.task = task
+        self.data: ActiveLearningDataModule = task.data
+        self.run_dir = run_dir
+        self.view = view
+        self.seed = task.seed
+        self.records = RoundRecords()
+        self.finished = False
+        self._on_round = on_round
+        self._initial: dict[str, Tensor] = {}
+        self._ahead: dict[int, list[Purchase]] = {}
+        self._best: dict[str, Any] = {"acc": -1.0, "epoch": 0, "weights": None}
+        self._epoch_start = 0.0
+
+    # --- start -----------------------------------------------------------------------------------------
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Learn this rank's place, move the data, and keep the initial weights."""
+        device = trainer.strategy.root_device
+        world = World(trainer.global_rank, trainer.world_size, device)
+        self.data.place(device, world)
+        self.task.device = device
+        net = self._net(pl_module)
+        self.task.dtype = next(net.parameters()).dtype
+        self._initial = {k: v.detach().clone().cpu() for k, v in net.state_dict().items()}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Buy the initial set, unless a checkpoint brought one; find labels the ledger has ahead of it."""
+        known = len(self.data.pool.labelled) + len(self.data.pool.validation)
+        purchases = self.data.world.broadcast(self.run_dir.ledger.read() if self.data.world.is_main else [])
+        for purchase in purchases[known:]:
+            self._ahead.setdefault(purchase.round, []).append(purchase)
+        if known == 0:
+            self._buy_initial()
+        self.view.start(self._title(), self.loop.n_rounds + 1)
+        if self.records.rows:
+            self.view.round_done(self.records.rows)
+
+    def _title(self) -> str:
+        name = self.data.dataset.info.name
+        return f"{name}, strategy {self.strategy.name}, seed {self.seed}"
+
+    def _buy_initial(self) -> None:
+        pool = self.data.pool
+        if self.loop.n_val:
+            order = torch.randperm(len(pool.unlabelled), generator=generator(self.seed, "validation"))
+            self._buy(0, pool.unlabelled[order[: self.loop.n_val]], None, "val", "random")
+        candidates = pool.unlabelled
+        rng = generator(self.seed, "initial_set")
+        if self.loop.init == "class_balanced":
+            ids = self.data.oracle.draw_class_balanced(candidates, self.loop.n_init, rng)
+        else:
+            ids = candidates[torch.randperm(len(candidates), generator=rng)[: self.loop.n_init]]
+        self._buy(0, ids, None, "init", self.loop.init)
+
+    # --- training --------------------------------------------------------------------------------------
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of the epoch."""
+        self._epoch_start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the epoch; end the round if it is over."""
+        assert isinstance(pl_module, LitClassifier)
+        data, loop = self.data, self.loop
+        data.epoch += 1
+        loss_sum, correct, seen = data.world.sum(pl_module.take_epoch_sums()).tolist()
+        loss, train_acc = loss_sum / seen, correct / seen
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the training loss is {loss} in round {data.round}, epoch {data.epoch}; "
+                "try a smaller optimizer.lr or trainer.gradient_clip_val=1"
+            )
+        stop = data.epoch >= loop.epochs or (loop.stop_train_acc is not None and train_acc >= loop.stop_train_acc)
+        with trainer.precision_plugin.forward_context():
+            stop = self._validate(pl_module) or stop
+        self.records.add_seconds("train", time.perf_counter() - self._epoch_start)
+        self.view.epoch(data.round, len(data.pool.labelled), data.epoch, loop.epochs, train_acc, loss)
+        if stop:
+            self._end_round(trainer, pl_module, train_acc)
+        elif loop.checkpoint_every and data.epoch % loop.checkpoint_every == 0:
+            self._save(trainer)
+
+    def _validate(self, module: LitClassifier) -> bool:
+        """Evaluate on the validation labels, remember the best weights, say whether patience ran out."""
+        if self.loop.patience is None and not self.loop.keep_best:
+            return False
+        accuracy = self._evaluate_validation(module.net).accuracy
+        if accuracy > self._best["acc"]:
+            weights = None
+            if self.loop.keep_best:
+                weights = {k: v.detach().clone() for k, v in module.net.state_dict().items()}
+            self._best = {"acc": accuracy, "epoch": self.data.epoch, "weights": weights}
+        waited = self.data.epoch - int(self._best["epoch"])
+        return self.loop.patience is not None and waited >= self.loop.patience
+
+    def _evaluate_validation(self, net: Classifier) -> Evaluation:
+        ids = self.data.pool.validation
+        return evaluate(net, self.data, "train", ids, self.data.pool.labels(ids))
+
+    # --- the end of a round ----------------------------------------------------------------------------
+
+    def _end_round(self, trainer: pl.Trainer, module: LitClassifier, train_acc: float) -> None:
+        data, net = self.data, module.net
+        if self._best["weights"] is not None:
+            net.load_state_dict(self._best["weights"])
+        last = data.round >= self.loop.n_rounds
+        selection = None
+        with trainer.precision_plugin.forward_context():
+            with self._phase("test"):
+                test = evaluate(net, data, "test")
+            val = self._evaluate_validation(net) if len(data.pool.validation) else None
+            row = self.records.start_row(data.round, len(data.pool.labelled), test, val, train_acc, data.epoch)
+            if not last:
+                selection = self._query(net)
+        self.records.finish_row(row, None if selection is None else selection.log)
+        if selection is not None:
+            self._buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
+            self._next_round(trainer, net)
+        self._publish()
+        self.finished = last
+        self._save(trainer)
+        if last:
+            trainer.should_stop = True
+
+    def _query(self, net: Classifier) -> Selection:
+        data = self.data
+        with self._phase("pool") as progress:
+            mc_key = stream_seed(self.seed, "mc", data.round)
+            unlabelled = pool_pass(net, data, data.pool.unlabelled, self.strategy.needs, mc_key, progress=progress)
+            labelled_ids = data.pool.labelled
+            labelled = None
+            if self.strategy.needs.labelled:
+                labelled = pool_pass(net, data, labelled_ids, Needs(embeddings=True), mc_key)
+        context = QueryContext(
+            unlabelled=unlabelled,
+            labelled=labelled,
+            labelled_ids=labelled_ids,
+            labelled_targets=data.pool.labels(labelled_ids),
+            n_classes=data.dataset.info.n_classes,
+            net=net,
+            inputs=self._inputs,
+            seed=self.seed,
+            stream=("strategy", data.round),
+            round=data.round,
+            phase=self._phase,
+            task=self.task,
+        )
+        with self._phase("select"):
+            selection = self.strategy.query(context, self.loop.n_query)
+        # All ranks hold the same outputs and streams; rank 0's word rules out a difference of rounding.
+        return Selection(*data.world.broadcast(tuple(selection)))
+
+    def _inputs(self, ids: Tensor) -> Tensor:
+        raw = self.data.split("train").source.fetch(ids).to(self.task.device)
+        return self.data.transform.eval(raw, self.task.dtype)
+
+    def _buy(self, round_: int, ids: Tensor, scores: Tensor | None, source: str, strategy: str) -> None:
+        """Buy labels: ledger, then pool.
+
+        Labels that the ledger already holds for this purchase (the process was killed between buying and
+        saving) are taken as they stand and never bought twice.
+        """
+        pool = self.data.pool
+        done = [p for p in self._ahead.get(round_, []) if p.source == source]
+        bought = torch.tensor([p.id for p in done], dtype=torch.int64)
+        fresh = ids[~torch.isin(ids, bought)][: len(ids) - len(done)]
+        fresh = pool.check_buyable(fresh)
+        labels = self.data.oracle.buy(fresh)
+        if self.data.world.is_main and len(fresh):
+            order = [int(i) for i in ids]
+            wanted: list[float | None] = [None] * len(fresh)
+            if scores is not None:
+                wanted = [float(scores[order.index(int(i))]) for i in fresh]
+            self.run_dir.ledger.append(round_, fresh.tolist(), labels.tolist(), strategy, wanted, source)
+        pool.replay(done)
+        pool.add(fresh, labels, validation=source == "val")
+
+    def _next_round(self, trainer: pl.Trainer, net: Classifier) -> None:
+        if not self.loop.warm_start:
+            net.load_state_dict(self._initial)
+        trainer.strategy.setup_optimizers(trainer)
+        self.data.round += 1
+        self.data.epoch = 0
+        self._best = {"acc": -1.0, "epoch": 0, "weights": None}
+
+    def _publish(self) -> None:
+        """Write the rows and show them."""
+        rows = self.records.rows
+        if self.data.world.is_main:
+            self.run_dir.write_rounds(rows)
+            self._on_round(rows)
+        self.view.round_done(rows)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[ProgressFn]:
+        """Time a phase into ``seconds_<name>`` and show its progress."""
+        self.view.phase(name)
+        start = time.perf_counter()
+        yield lambda done, total: self.view.progress(name, done, total)
+        self.records.add_seconds(name, time.perf_counter() - start)
+
+    # --- checkpoints -----------------------------------------------------------------------------------
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self.run_dir.checkpoint)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Leave Lightning's loop counters out.
+
+        A checkpoint stands between two epochs and the pool may have grown since the last one, so the
+        counters of the finished epoch would make a resumed fit skip part of the next. Round and epoch
+        are this package's own, in the data module's state.
+        """
+        checkpoint.pop("loops", None)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows so far, the clock, the best validation weights and the strategy's state."""
+        return {
+            "records": self.records.state_dict(),
+            "best": dict(self._best),
+            "finished": self.finished,
+            "strategy": self.strategy.state_dict(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
+        self.records.load_state_dict(state_dict["records"])
+        self._best = dict(state_dict["best"])
+        self.finished = bool(state_dict["finished"])
+        self.strategy.load_state_dict(state_dict["strategy"])
+
+    @staticmethod
+    def _net(module: pl.LightningModule) -> Classifier:
+        assert isinstance(module, LitClassifier)
+        return module.net

@@ -1,0 +1,232 @@
+"""Build one experiment from a composed config and run it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+
+from autoal.analysis.curves import aubc
+from autoal.analysis.plots import plot_curve
+from autoal.callbacks.active_learning import ActiveLearning
+from autoal.callbacks.view import make_view
+from autoal.checkpoints import AtomicCheckpointIO, find_checkpoint
+from autoal.data.build import build_augmentations, build_dataset
+from autoal.data.datamodule import ActiveLearningDataModule
+from autoal.errors import AutoALError
+from autoal.loop import LoopConfig
+from autoal.models.build import ClassifierFactory
+from autoal.models.lit import LitClassifier
+from autoal.optim import OptimizerRecipe
+from autoal.recipe import recipe_hash
+from autoal.rundir import RunDir, git_commit, versions
+from autoal.strategies.base import QueryStrategy
+from autoal.strategies.registry import build as build_strategy
+from autoal.task import Task
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Experiment:
+    """Everything of one run, built and checked, with nothing trained or written yet.
+
+    Attributes:
+        config: The composed config as plain containers.
+        run_dir: Where files go.
+        strategy: Chooses the samples.
+        loop: Sizes and stopping rules.
+        task: Recipe for classifiers, with the data in it.
+        module: The LightningModule.
+        overrides: The command line's overrides, for the record.
+    """
+
+    config: dict[str, Any]
+    run_dir: RunDir
+    strategy: QueryStrategy
+    loop: LoopConfig
+    task: Task
+    module: LitClassifier
+    overrides: Sequence[str] = ()
+
+    @classmethod
+    def build(
+        cls, config: DictConfig | Mapping[str, Any], run_dir: Path, overrides: Sequence[str] = ()
+    ) -> Experiment:
+        """Instantiate and check every part.
+
+        Args:
+            config: A composed config (``conf/train.yaml``).
+            run_dir: The run directory.
+            overrides: The command line's overrides, for the record.
+
+        Raises:
+            AutoALError: For any bad value, before a file is written.
+        """
+        cfg = _plain(config)
+        seed = cfg["seed"]
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise AutoALError(f"seed={seed} is not an integer of at least 0")
+        loop = LoopConfig.from_config(cfg["loop"])
+        strategy = build_strategy(cfg["strategy"])
+        dataset = build_dataset(cfg["dataset"])
+        data = ActiveLearningDataModule(
+            dataset,
+            Path(cfg["paths"]["data_dir"]),
+            seed=seed,
+            batch_size=loop.batch_size,
+            eval_batch_size=loop.eval_batch_size,
+            augmentations=build_augmentations(cfg["dataset"].get("augment") or []),
+        )
+        data.setup()
+        loop.check_pool(len(data.pool.unlabelled))
+        factory = ClassifierFactory(cfg["backbone"], dataset.info)
+        recipe = OptimizerRecipe(cfg["optimizer"], loop.epochs)
+        task = Task(factory, recipe, data, seed, loop.epochs, loop.stop_train_acc)
+        module = LitClassifier(task.initial_net(), recipe)
+        strategy.check(module.net)
+        return cls(cfg, RunDir(run_dir), strategy, loop, task, module, overrides)
+
+    def run(self, resume: bool = False, loggers: list[Logger] | None = None) -> dict[str, Any]:
+        """Run the experiment to its end.
+
+        Args:
+            resume: Continue from the run directory's checkpoint.
+            loggers: Lightning loggers, besides the CSV files that every run writes.
+
+        Returns:
+            The content of ``summary.json``.
+
+        Raises:
+            AutoALError: For an error of the user or the world; the summary says ``failed``.
+        """
+        main = not _is_worker()
+        checkpoint = find_checkpoint(self.run_dir.checkpoint) if resume else None
+        if main:
+            self.run_dir.claim(resume)
+            if not resume:
+                self.run_dir.write_config(self.config, self.overrides)
+        started = time.time()
+        callback = self._callback(main)
+        trainer = self._trainer(callback, loggers or [])
+        summary = self._summary("running", callback, trainer, started)
+        if main:
+            self.run_dir.write_summary(summary)
+        status, message = "failed", ""
+        try:
+            with warnings.catch_warnings():
+                # Lightning's advice on workers, logging intervals and the like is about loops that this is not.
+                warnings.filterwarnings("ignore", module="lightning")
+                trainer.fit(self.module, datamodule=self.task.data, ckpt_path=checkpoint, weights_only=True)
+            status = "finished" if callback.finished else "interrupted"
+        except (KeyboardInterrupt, SystemExit):
+            status, message = "interrupted", f"continue with: python train.py resume={self.run_dir.path}"
+            raise
+        except BaseException as error:
+            message = (str(error).splitlines() or [type(error).__name__])[0]
+            raise
+        finally:
+            callback.view.stop()
+            # Lightning leaves the interrupt signal ignored after a Ctrl-C.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if main:
+                summary = self._summary(status, callback, trainer, started, message)
+                self.run_dir.write_summary(summary)
+                self.run_dir.release()
+        self._farewell(callback, summary)
+        return summary
+
+    def _callback(self, main: bool) -> ActiveLearning:
+        title = f"{self.config['dataset']['name']}, {self.strategy.name}, seed {self.task.seed}"
+
+        def figures(rows: list[dict[str, Any]]) -> None:
+            plot_curve(rows, self.run_dir.curve_png, title)
+            draw = getattr(self.strategy, "write_figures", None)
+            if draw is not None:
+                draw(self.run_dir.path, rows)
+
+        return ActiveLearning(
+            self.strategy, self.loop, self.task, self.run_dir, make_view(show=main), on_round=figures
+        )
+
+    def _trainer(self, callback: ActiveLearning, loggers: list[Logger]) -> pl.Trainer:
+        options = dict(self.config["trainer"])
+        options.pop("name", None)
+        flush = bool(options.pop("flush_denormal", True))
+        # Small networks trained to zero loss fill with denormal numbers, which a CPU adds five times slower.
+        torch.set_flush_denormal(flush)
+        return pl.Trainer(
+            **options,
+            max_epochs=-1,
+            reload_dataloaders_every_n_epochs=1,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            logger=loggers or False,
+            callbacks=[callback],
+            plugins=[AtomicCheckpointIO()],
+        )
+
+    def _summary(
+        self, status: str, callback: ActiveLearning, trainer: pl.Trainer, started: float, message: str = ""
+    ) -> dict[str, Any]:
+        rows = callback.records.rows
+        accuracies = [r["test_acc"] for r in rows]
+        labels = [r["n_labeled"] for r in rows]
+        device = trainer.strategy.root_device
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+        return {
+            "status": status,
+            "message": message,
+            "dataset": self.config["dataset"]["name"],
+            "backbone": self.config["backbone"]["name"],
+            "strategy": self.strategy.name,
+            "seed": self.task.seed,
+            "recipe": recipe_hash(self.config),
+            "final_acc": accuracies[-1] if accuracies else None,
+            "aubc": aubc(labels, accuracies) if len(rows) > 1 else None,
+            "n_labeled": labels[-1] if labels else 0,
+            "n_val": self.loop.n_val,
+            "rounds": len(rows),
+            "seconds": round(time.time() - started, 3),
+            "versions": versions(),
+            "device": name,
+            "world_size": trainer.world_size,
+            "precision": str(trainer.precision),
+            "git_commit": git_commit(),
+        }
+
+    def _farewell(self, callback: ActiveLearning, summary: dict[str, Any]) -> None:
+        best = f"final accuracy {100 * summary['final_acc']:.2f}%" if summary["final_acc"] is not None else ""
+        area = f", AUBC {100 * summary['aubc']:.2f}%" if summary["aubc"] is not None else ""
+        callback.view.finish(
+            callback.records.rows,
+            [f"{best}{area}", f"learning curve  {self.run_dir.curve_png}", f"run directory   {self.run_dir.path}"],
+        )
+
+
+def _plain(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(config, DictConfig):
+        container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        assert isinstance(container, dict)
+        return {str(k): v for k, v in container.items()}
+    return {str(k): v for k, v in config.items()}
+
+
+def _is_worker() -> bool:
+    """Whether this process was started by another rank of the same experiment."""
+    return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0"))) != 0

@@ -1,0 +1,103 @@
+"""The active-learning loop's settings, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from autoal.errors import AutoALError, unknown_name
+
+INITIAL_SETS = ("random", "class_balanced")
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Settings of the loop (``conf/loop``).
+
+    Attributes:
+        n_init: Labels in the initial set.
+        n_query: Labels bought per round.
+        n_rounds: Queries after the initial set.
+        init: ``"random"`` or ``"class_balanced"`` (which reads labels to balance them).
+        epochs: Upper bound of epochs per round.
+        batch_size: Global training batch size.
+        eval_batch_size: Batch size per rank of pool passes and evaluations.
+        stop_train_acc: Stop a round when an epoch's running training accuracy reaches it; None: never.
+        warm_start: Keep the weights between rounds instead of going back to the initial ones.
+        n_val: Validation samples, bought at the start and charged to the budget.
+        patience: Stop a round after this many epochs without a better validation accuracy; None: never.
+        keep_best: Go back to the weights of the best validation accuracy at the end of a round.
+        checkpoint_every: Also checkpoint every this many epochs within a round; 0: at round ends alone.
+        name: Name of the preset.
+    """
+
+    n_init: int
+    n_query: int
+    n_rounds: int
+    init: str = "random"
+    epochs: int = 100
+    batch_size: int = 64
+    eval_batch_size: int = 1024
+    stop_train_acc: float | None = None
+    warm_start: bool = False
+    n_val: int = 0
+    patience: int | None = None
+    keep_best: bool = False
+    checkpoint_every: int = 0
+    name: str = ""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> LoopConfig:
+        """Read and check a ``loop`` config.
+
+        Raises:
+            AutoALError: Naming the key, its value and what is valid.
+        """
+        known = [f.name for f in fields(cls)]
+        for key in config:
+            if str(key) not in known:
+                raise unknown_name("loop key", f"{key}", known)
+        loop = cls(**{str(k): v for k, v in config.items()})
+        for key in ("n_init", "n_query", "epochs", "batch_size", "eval_batch_size"):
+            _check_int(key, getattr(loop, key), 1)
+        for key in ("n_rounds", "n_val", "checkpoint_every"):
+            _check_int(key, getattr(loop, key), 0)
+        if loop.patience is not None:
+            _check_int("patience", loop.patience, 1)
+        if loop.init not in INITIAL_SETS:
+            raise unknown_name("loop.init", loop.init, INITIAL_SETS)
+        if loop.stop_train_acc is not None and not 0 < loop.stop_train_acc <= 1:
+            raise AutoALError(
+                f"loop.stop_train_acc={loop.stop_train_acc} is not in (0, 1]; null trains to the end"
+            )
+        if (loop.patience is not None or loop.keep_best) and loop.n_val == 0:
+            raise AutoALError("loop.patience and loop.keep_best need a validation split: set loop.n_val > 0")
+        return loop
+
+    def check_pool(self, n_buyable: int) -> None:
+        """Check that the budget fits the pool.
+
+        Args:
+            n_buyable: Samples with a label for sale.
+
+        Raises:
+            AutoALError: With the arithmetic in the message.
+        """
+        initial = self.n_init + self.n_val
+        if initial > n_buyable:
+            raise AutoALError(
+                f"loop.n_init + loop.n_val = {initial} is larger than the pool of {n_buyable} samples"
+            )
+        total = initial + self.n_rounds * self.n_query
+        if total > n_buyable:
+            val = f" + n_val {self.n_val}" if self.n_val else ""
+            raise AutoALError(
+                f"the budget n_init {self.n_init}{val} + n_rounds {self.n_rounds} * n_query {self.n_query} "
+                f"= {total} is larger than the pool of {n_buyable} samples"
+            )
+
+
+def _check_int(key: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise AutoALError(f"loop.{key}={value} is not an integer of at least {least}")

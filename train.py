@@ -1,0 +1,26 @@
+"""Compose one active-learning experiment and run it.
+
+python train.py dataset=mnist backbone=mlp strategy=margin seed=3
+python train.py -m strategy=random,badge,autoal seed=0,1,2
+python train.py resume=runs/digits/mlp/autoal/seed=0/...
+"""
+
+from __future__ import annotations
+
+import hydra
+from omegaconf import DictConfig
+
+from autoal.config import command_line, run_directory
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def train(config: DictConfig) -> float | None:
+    """Run the experiment of a composed config; returns the final test accuracy."""
+    from autoal.runner import run  # heavy imports wait until there is something to run
+
+    summary = run(config, run_directory(config))
+    return summary["final_acc"]
+
+
+if __name__ == "__main__":
+    command_line(train)
