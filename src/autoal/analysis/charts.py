@@ -1,0 +1,225 @@
+"""Interactive charts of the page as Plotly figures (plain dicts: data and layout).
+
+Dicts instead of Plotly's figure classes: validating every point of thousands of runs would cost more time than the
+rest of the report.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autoal.analysis.curves import FloatArray
+from autoal.analysis.pairwise import PairRow
+from autoal.analysis.results import SettingResult, StrategyResult
+from autoal.analysis.style import COLORS, Look
+
+__all__ = ["Chart", "curve_chart", "difference_chart", "numbers", "weight_chart"]
+
+Chart = dict[str, Any]
+
+# More points than this cannot be told apart on a screen; the CSV files keep all.
+_MAX_POINTS = 200
+
+
+def numbers(values: FloatArray | Sequence[float], digits: int = 5) -> list[float | None]:
+    """Round for JSON, with null for NaN.
+
+    Args:
+        values: Numbers.
+        digits: Digits after the point.
+
+    Returns:
+        A list that JSON can hold.
+    """
+    return [None if not math.isfinite(v) else round(v, digits) for v in np.asarray(values, dtype=float).tolist()]
+
+
+def _thin(size: int) -> FloatArray | slice:
+    return slice(None) if size <= _MAX_POINTS else np.unique(np.linspace(0, size - 1, _MAX_POINTS).astype(np.intp))
+
+
+def _rgba(color: str, alpha: float) -> str:
+    r, g, b = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},{alpha})"
+
+
+def curve_chart(result: SettingResult, styles: Mapping[str, Look]) -> Chart:
+    """Mean learning curves with bands; one hidden trace per strategy holds its seeds.
+
+    A strategy's traces share a legend group, so that a click on its legend entry hides all of them. Traces with
+    ``meta = "seeds"`` are shown by the page's switch.
+
+    Args:
+        result: The setting.
+        styles: Strategy to look.
+
+    Returns:
+        The chart.
+    """
+    data: list[Chart] = []
+    for s in sorted(result.strategies, key=lambda s: -s.final[0]):
+        look = styles[s.name]
+        keep = _thin(s.curve.sizes.size)
+        x, mean, half = s.curve.sizes[keep], s.curve.mean[keep], s.curve.half[keep]
+        common = {"legendgroup": s.name, "type": "scatter"}
+        known = np.isfinite(half)
+        if known.any():
+            low, high = mean[known] - half[known], mean[known] + half[known]
+            data.append(
+                common
+                | {
+                    "name": s.name,
+                    "meta": "band",
+                    "showlegend": False,
+                    "hoverinfo": "skip",
+                    "mode": "lines",
+                    "x": numbers(np.concatenate([x[known], x[known][::-1]])),
+                    "y": numbers(np.concatenate([high, low[::-1]])),
+                    "fill": "toself",
+                    "fillcolor": _rgba(look.color, 0.13),
+                    "line": {"width": 0},
+                }
+            )
+        data.append(_seed_trace(result, s, look) | common)
+        data.append(
+            common
+            | {
+                "name": s.name,
+                "meta": "mean",
+                "mode": "lines+markers",
+                "x": numbers(x),
+                "y": numbers(mean),
+                "customdata": ["" if h is None else f" ± {100 * h:.2f}" for h in numbers(half)],
+                "line": {"color": look.color, "width": 2, "dash": "dash" if look.dashed else "solid"},
+                "marker": {"color": look.color, "size": 5, "symbol": look.symbol},
+                "hovertemplate": "%{y:.2%}%{customdata}",
+            }
+        )
+    means = np.concatenate([s.curve.mean for s in result.strategies])
+    room = max(0.02, 0.1 * float(np.ptp(means)))
+    bottom, top = max(0.0, float(means.min()) - room), min(1.005, float(means.max()) + room)
+    layout = {
+        "height": 480,
+        "hovermode": "x unified",
+        "xaxis": {"title": {"text": "labelled samples"}},
+        "yaxis": {
+            "title": {"text": "test accuracy"},
+            "tickformat": ".0%",
+            "range": [round(bottom, 4), round(top, 4)],
+        },
+        "legend": {"groupclick": "togglegroup"},
+    }
+    return {"data": data, "layout": layout}
+
+
+def _seed_trace(result: SettingResult, s: StrategyResult, look: Look) -> Chart:
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for run in result.setting.runs[s.name]:
+        keep = _thin(run.n_labeled.size)
+        # A gap between two seeds keeps them one trace, which draws and toggles much faster than one each.
+        x += [*numbers(run.n_labeled[keep]), None]
+        y += [*numbers(run.acc[keep], 4), None]
+    return {
+        "name": s.name,
+        "meta": "seeds",
+        "showlegend": False,
+        "visible": False,
+        "hoverinfo": "skip",
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "connectgaps": False,
+        "line": {"color": _rgba(look.color, 0.4), "width": 1},
+    }
+
+
+def difference_chart(result: SettingResult, styles: Mapping[str, Look]) -> Chart | None:
+    """AUBC of every strategy minus that of the baseline, with its bootstrap interval.
+
+    Args:
+        result: The setting.
+        styles: Strategy to look.
+
+    Returns:
+        The chart; None without a baseline or without common seeds.
+    """
+    rows = []
+    for pair in result.pairs:
+        if pair.metric == "aubc" and result.baseline in (pair.first, pair.second) and pair.result.n >= 2:
+            rows.append(_against(pair, str(result.baseline)))
+    if not rows:
+        return None
+    rows.sort(key=lambda row: row[1])
+    data = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "showlegend": False,
+            "x": numbers([100 * row[1] for row in rows], 3),
+            "y": [row[0] for row in rows],
+            "error_x": {
+                "type": "data",
+                "symmetric": False,
+                "thickness": 2,
+                "width": 5,
+                "color": "#888888",
+                "array": numbers([100 * (row[3] - row[1]) for row in rows], 3),
+                "arrayminus": numbers([100 * (row[1] - row[2]) for row in rows], 3),
+            },
+            "marker": {"size": 10, "color": [styles[row[0]].color for row in rows]},
+            "hovertemplate": "%{y}: %{x:+.2f} points<extra></extra>",
+        }
+    ]
+    layout = {
+        "height": 130 + 28 * len(rows),
+        "xaxis": {"title": {"text": f"AUBC minus that of {result.baseline}, percentage points"}, "zeroline": True},
+        "yaxis": {"automargin": True},
+    }
+    return {"data": data, "layout": layout}
+
+
+def _against(pair: PairRow, baseline: str) -> tuple[str, float, float, float]:
+    r = pair.result
+    if pair.second == baseline:
+        return pair.first, r.mean, r.boot_low, r.boot_high
+    return pair.second, -r.mean, -r.boot_high, -r.boot_low
+
+
+def weight_chart(s: StrategyResult, prefix: str, title: str) -> Chart:
+    """Strategy weights, or shares of votes, over the rounds.
+
+    Args:
+        s: A strategy that logs columns with this prefix.
+        prefix: ``weight_`` or ``vote_share_``.
+        title: Title of the y axis.
+
+    Returns:
+        The chart.
+    """
+    data = []
+    for i, (column, band) in enumerate((c, b) for c, b in s.weights.items() if c.startswith(prefix)):
+        keep = _thin(band.sizes.size)
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": column.removeprefix(prefix),
+                "x": numbers(band.sizes[keep]),
+                "y": numbers(band.mean[keep], 4),
+                "marker": {"size": 4},
+                "line": {"color": COLORS[i % len(COLORS)], "width": 2},
+                "hovertemplate": "%{y:.3f}",
+            }
+        )
+    layout = {
+        "height": 380,
+        "hovermode": "x unified",
+        "xaxis": {"title": {"text": "labelled samples"}},
+        "yaxis": {"title": {"text": title}, "rangemode": "tozero"},
+    }
+    return {"data": data, "layout": layout}

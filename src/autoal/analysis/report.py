@@ -1,0 +1,194 @@
+"""From run directories to the files of a report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from autoal.analysis import builders
+from autoal.analysis.files import write_text
+from autoal.analysis.latex import penalty_latex, result_latex
+from autoal.analysis.page import PageInput, build_page
+from autoal.analysis.pairwise import PenaltyMatrix
+from autoal.analysis.progress import track
+from autoal.analysis.results import Overall, SettingResult, analyse, analyse_overall
+from autoal.analysis.runs import Problem, Run
+from autoal.analysis.settings import Setting, collect
+from autoal.analysis.style import Look, looks
+from autoal.analysis.tables import Table, write_csv
+from autoal.errors import AutoALError
+
+__all__ = ["Options", "Report", "make_report"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a report does.
+
+    Attributes:
+        title: Heading of the page.
+        setting_keys: Config keys that tell settings apart beside data set and backbone.
+        allow_mixed_recipes: Draw runs of different recipes together instead of refusing.
+        baseline: Start of the name of the strategy that savings refer to.
+        alpha: Error level of intervals and tests.
+        resamples: Bootstrap resamples.
+        figures: Whether to write PNG and PDF figures.
+    """
+
+    title: str = "Active learning report"
+    setting_keys: Sequence[str] = ()
+    allow_mixed_recipes: bool = False
+    baseline: str = "random"
+    alpha: float = 0.05
+    resamples: int = 10_000
+    figures: bool = True
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found and written.
+
+    Attributes:
+        page: ``report.html``.
+        results: The settings.
+        overall: All settings together.
+        problems: What was left out or is missing.
+    """
+
+    page: Path
+    results: list[SettingResult]
+    overall: Overall
+    problems: list[Problem] = field(default_factory=list)
+
+
+def make_report(roots: Sequence[str | Path], out: Path, options: Options | None = None) -> Report:
+    """Read runs, compute everything and write the report.
+
+    Args:
+        roots: Run directories, multirun directories or any tree above them.
+        out: Folder of the report; made if needed, files of an older report are replaced.
+        options: What to do.
+
+    Returns:
+        What was found and written.
+
+    Raises:
+        AutoALError: If no run finished, recipes would be mixed, or ``out`` cannot be written.
+    """
+    options = options or Options()
+    if out.exists() and not out.is_dir():
+        raise AutoALError(f"--out {out} is a file; give a directory")
+    settings, problems = collect(roots, options.setting_keys, options.allow_mixed_recipes, track)
+    results = [
+        analyse(setting, options.baseline, options.alpha, options.resamples, track)
+        for setting in track(settings, "analysing settings", least=5)
+    ]
+    problems += [problem for result in results for problem in result.selection.problems]
+    if not any(result.baseline for result in results):
+        message = f"no strategy starts with '{options.baseline}': label savings need it (--baseline NAME)"
+        problems.append(Problem("warning", "all settings", message))
+    overall = analyse_overall(results, options.alpha)
+    names = sorted({name for r in results for name in r.setting.runs}, key=lambda n: (n.casefold(), n))
+    styles = looks(names, options.baseline)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write_tables(out, results, overall, problems, options.alpha)
+        page = out / "report.html"
+        write_text(page, build_page(PageInput(options.title, results, overall, problems, styles, options.alpha)))
+        if options.figures:
+            _write_figures(out / "figures", results, overall, styles)
+    except OSError as error:
+        raise AutoALError(f"cannot write the report to {out}: {error.strerror or error}") from error
+    return Report(page, results, overall, problems)
+
+
+def slug(label: str) -> str:
+    """Turn a label into a file name.
+
+    Args:
+        label: E.g. ``digits / mlp``.
+
+    Returns:
+        E.g. ``digits_mlp``.
+    """
+    return re.sub(r"[^A-Za-z0-9.=+-]+", "_", label).strip("_.") or "setting"
+
+
+def _slugs(labels: Sequence[str]) -> list[str]:
+    """File names of labels, made unique by a number where two labels differ only in punctuation."""
+    names: list[str] = []
+    for label in labels:
+        name, number = slug(label), 2
+        while name in names:
+            name, number = f"{slug(label)}-{number}", number + 1
+        names.append(name)
+    return names
+
+
+def _write_tables(
+    out: Path, results: Sequence[SettingResult], overall: Overall, problems: Sequence[Problem], alpha: float
+) -> None:
+    pairs = [pair for result in results for pair in result.pairs]
+    tables: dict[str, Table] = {
+        "settings": builders.setting_table(results),
+        "results": builders.result_table(results, 100 * (1 - alpha)),
+        "curves": builders.curve_table(results),
+        "paired_tests": builders.pair_table(pairs, alpha),
+        "win_tie_loss": builders.win_table(pairs, alpha),
+        "ranks": builders.rank_table(overall),
+        "seconds": builders.seconds_table(results),
+        "overlap": builders.overlap_table(results),
+        "class_balance": builders.class_table(results),
+        "strategy_weights": builders.weight_table(results),
+        "runs": builders.run_table([(r.setting.label, run) for r in results for run in _runs(r.setting)]),
+        "problems": builders.problem_table(problems),
+    }
+    for name, table in tables.items():
+        write_csv(out / f"{name}.csv", table)
+    for name, matrix in _matrices(results, overall).items():
+        write_csv(out / f"{name}.csv", builders.penalty_table(matrix))
+    write_text(out / "penalty_overall.tex", penalty_latex(overall.overall))
+    for metric, what in (("aubc", "AUBC"), ("final_acc", "Final test accuracy")):
+        caption = (
+            f"{what} (\\%), mean $\\pm$ standard deviation over seeds. Bold: best mean; underlined: not "
+            f"significantly different from it (paired $t$-test, Holm, $p \\geq {alpha:g}$)."
+        )
+        write_text(out / f"{metric}.tex", result_latex(results, metric, caption, alpha))
+
+
+def _runs(setting: Setting) -> list[Run]:
+    return [run for name in setting.strategies for run in setting.runs[name]]
+
+
+def _matrices(results: Sequence[SettingResult], overall: Overall) -> dict[str, PenaltyMatrix]:
+    settings = _slugs([result.setting.label for result in results])
+    datasets = _slugs(list(overall.datasets))
+    named = {f"penalty_setting_{name}": r.penalty for name, r in zip(settings, results, strict=True)}
+    named |= {f"penalty_dataset_{name}": m for name, m in zip(datasets, overall.datasets.values(), strict=True)}
+    return named | {"penalty_overall": overall.overall}
+
+
+def _write_figures(
+    folder: Path, results: Sequence[SettingResult], overall: Overall, styles: dict[str, Look]
+) -> None:
+    from matplotlib.figure import Figure
+
+    from autoal.analysis.figures import cd_figure, curve_figure, penalty_figure, save_figure, seconds_figure
+
+    jobs: list[tuple[str, Callable[[], Figure]]] = []
+    for name, result in zip(_slugs([r.setting.label for r in results]), results, strict=True):
+        jobs.append((f"curves_{name}", partial(curve_figure, result, styles)))
+        if any(s.seconds for s in result.strategies):
+            jobs.append((f"seconds_{name}", partial(seconds_figure, result)))
+    jobs += [
+        (name, partial(penalty_figure, matrix))
+        for name, matrix in _matrices(results, overall).items()
+        if len(matrix.names) > 1
+    ]
+    if not overall.ranks.note:
+        jobs.append(("critical_difference", partial(cd_figure, overall.ranks)))
+    for name, draw in track(jobs, "drawing figures", least=10):
+        save_figure(draw(), folder / name)
