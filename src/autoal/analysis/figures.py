@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoal.analysis.files import atomic_path
 from autoal.analysis.pairwise import PenaltyMatrix
 from autoal.analysis.plots import INK, style_axes
 from autoal.analysis.ranks import RankTest
 from autoal.analysis.results import SettingResult
 from autoal.analysis.style import Look
+from autoal.files import atomic_open
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,13 +39,15 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
 
     paths = []
     with matplotlib.rc_context(_RC):
-        for suffix in (".png", ".pdf"):
-            path = stem.with_name(stem.name + suffix)
+        for suffix in ("png", "pdf"):
+            path = stem.with_name(f"{stem.name}.{suffix}")
             # Without a creation date two reports of the same runs are the same files.
-            metadata: dict[str, Any] = {"CreationDate": None} if suffix == ".pdf" else {}
-            with atomic_path(path) as temporary:
+            metadata: dict[str, Any] = {"CreationDate": None} if suffix == "pdf" else {}
+            with atomic_open(path, "wb") as file:
                 # Tight, so that a long strategy name outside the axes is never cut.
-                figure.savefig(temporary, dpi=200, metadata=metadata, bbox_inches="tight", pad_inches=0.03)
+                figure.savefig(
+                    file, format=suffix, dpi=200, metadata=metadata, bbox_inches="tight", pad_inches=0.03
+                )
             paths.append(path)
     return paths
 

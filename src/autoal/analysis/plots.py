@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autoal.analysis.curves import as_floats
-from autoal.analysis.files import atomic_path
+from autoal.files import atomic_open
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,5 +105,5 @@ def plot_curve(rows: Sequence[Mapping[str, Any]], path: str | Path, title: str) 
         ax.text(0.5, 0.5, "no round finished yet", transform=ax.transAxes, ha="center", color=INK)
     if len(ax.lines) > 1:
         ax.legend(loc="lower right", frameon=False, labelcolor=INK)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary)
+    with atomic_open(Path(path), "wb") as file:
+        figure.savefig(file, format="png")

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from autoal.analysis.runs import Run
+from autoal.recipe import NOT_RECIPE, RECIPE_GROUPS, RECIPE_TRAINER_KEYS
 
 __all__ = ["config_text", "differing_keys", "flatten", "label_recipes", "label_variants", "read_config"]
 
-# Keys that say where and how a run is logged, not what is measured; shown only if nothing else differs.
-_INCIDENTAL = ("paths", "hydra", "logger", "resume", "callbacks", "name", "tags")
 _STRATEGY_BLOCK = re.compile(r"^strategy:.*\n(?:(?:[ \t]+.*|[ \t]*)\n)*", re.MULTILINE)
 
 
@@ -97,8 +96,8 @@ def differing_keys(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]
         configs: Nested configs.
 
     Returns:
-        Dotted key to its value in each config (``-`` where absent). Keys that only say where a run is stored
-        or logged are listed if nothing else differs.
+        Dotted key to its value in each config (``-`` where absent). Keys that are no part of the recipe are
+        listed if nothing else differs.
     """
     flats = [flatten(config) for config in configs]
     keys = sorted(set().union(*flats)) if flats else []
@@ -109,8 +108,15 @@ def differing_keys(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]
         values = [str(flat.get(key, "-")) for flat in flats]
         if len(set(values)) > 1:
             found[key] = values
-    telling = {key: values for key, values in found.items() if key.split(".")[0] not in _INCIDENTAL}
+    telling = {key: values for key, values in found.items() if _in_recipe(key)}
     return telling or found
+
+
+def _in_recipe(key: str) -> bool:
+    group, _, name = key.partition(".")
+    if group == "trainer":
+        return name in RECIPE_TRAINER_KEYS
+    return group in RECIPE_GROUPS and name not in NOT_RECIPE.get(group, ())
 
 
 def label_variants(runs: Iterable[Run]) -> None:
@@ -135,7 +141,9 @@ def label_variants(runs: Iterable[Run]) -> None:
         for text in variants:
             block = parse_config(text).get("strategy", {})
             flats.append(flatten(block) if isinstance(block, Mapping) else {"": block})
-        keys = sorted(k for k in set().union(*flats) if len({str(flat.get(k, "-")) for flat in flats}) > 1)
+        # A seed that the strategy was given is the run's seed, not a setting of the strategy.
+        names = (key for key in set().union(*flats) if key.rsplit(".", 1)[-1] != "seed")
+        keys = sorted(key for key in names if len({str(flat.get(key, "-")) for flat in flats}) > 1)
         for flat, group in zip(flats, variants.values(), strict=True):
             label = ", ".join(f"{key}={flat.get(key, '-')}" for key in keys)
             for run in group:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from autoal.analysis import builders
-from autoal.analysis.files import write_text
 from autoal.analysis.latex import penalty_latex, result_latex
 from autoal.analysis.page import PageInput, build_page
 from autoal.analysis.pairwise import PenaltyMatrix
@@ -20,6 +19,7 @@ from autoal.analysis.settings import Setting, collect
 from autoal.analysis.style import Look, looks
 from autoal.analysis.tables import Table, write_csv
 from autoal.errors import AutoALError
+from autoal.files import atomic_open
 
 __all__ = ["Options", "Report", "make_report"]
 
@@ -97,7 +97,7 @@ def make_report(roots: Sequence[str | Path], out: Path, options: Options | None 
         out.mkdir(parents=True, exist_ok=True)
         _write_tables(out, results, overall, problems, options.alpha)
         page = out / "report.html"
-        write_text(page, build_page(PageInput(options.title, results, overall, problems, styles, options.alpha)))
+        _write_text(page, build_page(PageInput(options.title, results, overall, problems, styles, options.alpha)))
         if options.figures:
             _write_figures(out / "figures", results, overall, styles)
     except OSError as error:
@@ -128,6 +128,11 @@ def _slugs(labels: Sequence[str]) -> list[str]:
     return names
 
 
+def _write_text(path: Path, text: str) -> None:
+    with atomic_open(path) as file:
+        file.write(text)
+
+
 def _write_tables(
     out: Path, results: Sequence[SettingResult], overall: Overall, problems: Sequence[Problem], alpha: float
 ) -> None:
@@ -150,13 +155,13 @@ def _write_tables(
         write_csv(out / f"{name}.csv", table)
     for name, matrix in _matrices(results, overall).items():
         write_csv(out / f"{name}.csv", builders.penalty_table(matrix))
-    write_text(out / "penalty_overall.tex", penalty_latex(overall.overall))
+    _write_text(out / "penalty_overall.tex", penalty_latex(overall.overall))
     for metric, what in (("aubc", "AUBC"), ("final_acc", "Final test accuracy")):
         caption = (
             f"{what} (\\%), mean $\\pm$ standard deviation over seeds. Bold: best mean; underlined: not "
             f"significantly different from it (paired $t$-test, Holm, $p \\geq {alpha:g}$)."
         )
-        write_text(out / f"{metric}.tex", result_latex(results, metric, caption, alpha))
+        _write_text(out / f"{metric}.tex", result_latex(results, metric, caption, alpha))
 
 
 def _runs(setting: Setting) -> list[Run]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoal.analysis.files import atomic_path
+from autoal.files import atomic_open
 
 __all__ = ["Column", "Table", "format_cell", "write_csv"]
 
@@ -79,7 +79,7 @@ def write_csv(path: Path, table: Table) -> None:
         path: Where the file shall be.
         table: The table.
     """
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+    with atomic_open(path) as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow([column.key for column in table.columns])
         for row in table.rows:
