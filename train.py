@@ -18,8 +18,8 @@ def train(config: DictConfig) -> float | None:
     """Run the experiment of a composed config; returns the final test accuracy."""
     from autoal.runner import run  # heavy imports wait until there is something to run
 
-    summary = run(config, run_directory(config))
-    return summary["final_acc"]
+    final_acc: float | None = run(config, run_directory(config))["final_acc"]
+    return final_acc
 
 
 if __name__ == "__main__":

@@ -38,8 +38,9 @@ def conf_dir() -> Path:
 def choices(group: str) -> list[str]:
     """Return the names of a config group, e.g. ``choices("strategy")``."""
     root = conf_dir() / group
-    files = (p for p in root.rglob("*.yaml") if not p.name.startswith("_"))
-    return sorted(p.relative_to(root).with_suffix("").as_posix() for p in files)
+    names = (p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.yaml"))
+    # Parts that other configs are made of stand in folders named common.
+    return sorted(n for n in names if not n.startswith("common/"))
 
 
 def run_directory(config: DictConfig) -> Path:

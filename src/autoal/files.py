@@ -33,7 +33,9 @@ def atomic_open(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise AutoALError(f"cannot write {path}: {error.strerror or error}") from error
     try:
         # newline="" leaves line ends to the writer, as the csv module wants it.
-        with os.fdopen(handle, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": ""})) as file:
+        binary = "b" in mode
+        encoding, newline = (None, None) if binary else ("utf-8", "")
+        with os.fdopen(handle, mode, encoding=encoding, newline=newline) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -209,7 +209,7 @@ class ActiveLearning(pl.Callback):
         with self._phase("select"):
             selection = self.strategy.query(context, self.loop.n_query)
         # All ranks hold the same outputs and streams; rank 0's word rules out a difference of rounding.
-        return Selection(*data.world.broadcast(tuple(selection)))
+        return data.world.broadcast(selection)
 
     def _inputs(self, ids: Tensor) -> Tensor:
         raw = self.data.split("train").source.fetch(ids).to(self.task.device)

@@ -20,7 +20,7 @@ class _Disagreement(ScoreStrategy):
         n_samples: Number T of dropout masks.
     """
 
-    kernel: ClassVar[Callable[[Tensor], Tensor]]
+    kernel: ClassVar[Callable[..., Tensor]]
 
     def __init__(self, n_samples: int = 10) -> None:
         self.n_samples = n_samples

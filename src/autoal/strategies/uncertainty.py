@@ -14,7 +14,7 @@ from autoal.strategies.registry import register
 
 
 class _Uncertainty(ScoreStrategy):
-    kernel: ClassVar[Callable[[Tensor], Tensor]]
+    kernel: ClassVar[Callable[..., Tensor]]
 
     def score(self, ctx: QueryContext) -> Tensor:
         """Apply the kernel to the logits."""

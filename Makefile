@@ -1,0 +1,56 @@
+# AutoAL. `make` alone shows what there is.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-all lint type format bench study clean
+
+help:  ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## Make .venv with the tested versions of everything
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: AutoAL needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V)"; exit 1; }
+	@echo "installing into $(VENV) (a few minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip setuptools
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+run: install  ## Run AutoAL on the embedded digits (CPU, about a minute); ARGS="strategy=margin seed=1" changes it
+	@$(BIN)/python train.py trainer=cpu $(ARGS)
+
+test: install  ## Prove the installation: the test suite without its slow tests
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not slurm" $(ARGS)
+
+test-all: install  ## Every test, the slow ones and those on a real SLURM too
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slurm" $(ARGS)
+	@$(BIN)/python -m pytest -m slurm -rs $(ARGS) || test $$? -eq 5
+
+lint: install  ## Check style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+type: install  ## Check types
+	@$(BIN)/mypy
+
+format: install  ## Put the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install  ## Time the kernels, the data path and the search against their peers
+	@for name in experiments/benchmarks/*.py; do $(BIN)/python $$name || exit 1; done
+
+study: install  ## Re-run a study: make study STUDY=autoal_study
+	@test -n "$(STUDY)" || { echo "error: name a study, e.g. make study STUDY=autoal_study"; exit 1; }
+	@$(BIN)/python experiments/$(STUDY)/run.py $(ARGS)
+
+clean:  ## Remove the environment and every cache (runs/ stays)
+	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info src/*.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,291 @@
+"""AutoAL and its presets: learn on bought labels whose nominations are worth most, then choose by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from autoal.distributed import World
+from autoal.errors import AutoALError
+from autoal.inference import Needs
+from autoal.kernels.types import Picks
+from autoal.models.classifier import Classifier
+from autoal.search.halves import MIN_LABELLED, Counts, hold_out, split_halves
+from autoal.search.inputs import labelled_inputs, pool_inputs
+from autoal.search.loop import FitNetTrainer, Search, Source
+from autoal.search.networks import Fetch, GlobalWeights, Identity, SearchNet, head_on_features
+from autoal.search.options import SearchOptions
+from autoal.search.plot import plot_weights
+from autoal.search.query import choose
+from autoal.search.scoring import combine, mixing_weights
+from autoal.search.votes import Candidates, cast_votes, fits_of
+from autoal.search.weigh import pool_logits, warn_of_collapse, weight_columns
+from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
+from autoal.strategies.registry import register
+from autoal.task import Task
+
+_PAPER = (
+    "Wang, Zhang, Wang, Tian, Chen: AutoAL: Automated Active Learning with Differentiable Query Strategy Search"
+)
+
+
+@register("autoal")
+class AutoAL(QueryStrategy):
+    """Differentiable search over candidate strategies, and a choice by their weighted votes.
+
+    Args:
+        **options: Any of :class:`~autoal.search.options.SearchOptions`; a preset changes their defaults.
+    """
+
+    info = StrategyInfo(
+        "search",
+        "learns on held-out labels how to weigh the candidates' votes, then clusters",
+        _PAPER,
+        "ICML 2025",
+    )
+    preset: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, **options: Any) -> None:
+        self.options = SearchOptions.of({**self.preset, **options})
+        self.candidates = Candidates.of(self.options)
+        self.prior = torch.tensor(self.options.prior_of(self.candidates.names))
+        self._kept: dict[str, dict[str, Tensor]] = {}
+
+    @property
+    def needs(self) -> Needs:
+        """What the candidates, the search and the query need together."""
+        options = self.options
+        frozen = options.searches and options.features == "frozen"
+        own = Needs(
+            embeddings=options.query == "kmeans" or frozen,
+            labelled=frozen or (options.searches and options.vote_model == "task"),
+        )
+        return self.candidates.needs | own
+
+    def check(self, net: Classifier) -> None:
+        """Refuse what one of the candidates can't run in."""
+        super().check(net)
+        for candidate in self.candidates.strategies:
+            candidate.check(net)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Vote, search, choose."""
+        options, counts = self.options, Counts()
+        with ctx.phase("votes") as progress:
+            votes = cast_votes(self.candidates, ctx, n, options.grading, options.window, progress)
+            counts.kmeans_fits += fits_of(self.candidates.strategies)
+        source: Source = GlobalWeights(self.prior).to(ctx.device)
+        columns: dict[str, float] = {}
+        if options.searches and len(self.candidates) > 1 and len(ctx.labelled_ids) >= MIN_LABELLED:
+            source, columns = self.search(ctx, n, counts)
+        with ctx.phase("query") as progress:
+            nominated = votes.any(1)
+            rows = (nominated if int(nominated.sum()) >= n else torch.ones_like(nominated)).nonzero().squeeze(1)
+            world = ctx.task.data.world if ctx.task is not None else World()
+            fetch = pool_inputs(ctx, options.features)
+            logits, predicted = pool_logits(
+                source, fetch, ctx.unlabelled.ids, rows, len(self.candidates), world, counts, progress
+            )
+            weights = mixing_weights(logits.float(), options.objective)
+            pool = ctx.unlabelled
+            picks = choose(
+                options.query,
+                combine(weights, votes),
+                votes,
+                pool.logits,
+                pool.embeddings,
+                predicted,
+                n,
+                ctx.generator("query"),
+                options.query_weight,
+                options.query_iterations,
+            )
+        columns |= weight_columns(self.candidates.names, torch.softmax(logits.float(), 1), votes, picks.index)
+        if columns.get("search_steps"):
+            warn_of_collapse(options, self.candidates.names, columns)
+        columns["search_kmeans_fits"] = float(counts.kmeans_fits)
+        return picks._replace(log=columns)
+
+    def search(self, ctx: QueryContext, n: int, counts: Counts) -> tuple[Source, dict[str, float]]:
+        """Learn the weights on the labelled pool.
+
+        Args:
+            ctx: The query.
+            n: The query batch b.
+            counts: Counts forward passes and fits.
+
+        Returns:
+            The weight source, and columns of the round's row.
+        """
+        options, task = self.options, self.task_of(ctx)
+        fetch = labelled_inputs(ctx, options.features)
+        source = self.new_source(ctx, task)
+        columns: dict[str, float] = {}
+        for cycle in range(options.cycles):
+            halves = split_halves(len(ctx.labelled_ids), ctx.generator("halves", cycle))
+            with ctx.phase("warmup") as progress:
+                fitnet, trainer = self.new_fitnet(ctx, task, fetch, cycle, counts)
+                ids = ctx.labelled_ids[halves[0]]
+                targets = ctx.labelled_targets[halves[0].to(ctx.labelled_targets.device)]
+                if options.warmup == "task" and options.features == "full":
+                    done = task.fit(fitnet, ids, targets, (*ctx.stream, "fitnet", cycle), progress)
+                    counts.images["fitnet"] += done.epochs * len(ids)
+                    columns["fitnet_train_acc"] = done.train_acc
+                else:
+                    columns["fitnet_loss"] = trainer.warm_up(
+                        ids, targets.to(ctx.device), options.warmup_steps, progress
+                    )
+            with ctx.phase("search") as progress:
+                half = hold_out(options, self.candidates, ctx, fitnet, halves, n, counts)
+                search = Search(
+                    options,
+                    half,
+                    source,
+                    trainer,
+                    fetch,
+                    self.prior.to(ctx.device),
+                    task.data.world,
+                    ctx.generator("mixture", cycle),
+                    counts,
+                )
+                columns |= search.run(options.steps, progress)
+                images = sum(counts.images.values())
+                columns |= {"search_steps": float(options.steps), "search_forwards": images / len(half)}
+        self._keep(source, fitnet)
+        return source, columns
+
+    def task_of(self, ctx: QueryContext) -> Task:
+        """Return the recipe for further networks.
+
+        Raises:
+            AutoALError: Outside an experiment, where nothing can be trained.
+        """
+        if ctx.task is None:
+            raise AutoALError(
+                f"strategy '{self.name}' trains networks and needs an experiment; outside one, use autoal_equal"
+            )
+        return ctx.task
+
+    def new_source(self, ctx: QueryContext, task: Task) -> Source:
+        """Build what will be learnt, at the prior, or as the last round left it (``keep``)."""
+        options = self.options
+        source: Source
+        if options.weights == "global":
+            source = GlobalWeights(self.prior)
+        else:
+            seed = ctx.stream_seed("searchnet", "head")
+            if options.features == "frozen":
+                assert ctx.unlabelled.embeddings is not None
+                source = SearchNet(
+                    Identity(ctx.unlabelled.embeddings.shape[1]), self.prior, options.searchnet, seed
+                )
+            else:
+                backbone = task.new_net(*ctx.stream, "searchnet").backbone
+                source = SearchNet(backbone, self.prior, options.searchnet, seed)
+        if "searchnet" in options.keep and "searchnet" in self._kept:
+            source.load_state_dict(self._kept["searchnet"])
+        return source.to(device=ctx.device, dtype=task.dtype)
+
+    def new_fitnet(
+        self, ctx: QueryContext, task: Task, fetch: Fetch, cycle: int, counts: Counts
+    ) -> tuple[Classifier, FitNetTrainer]:
+        """Build FitNet with the initial weights of the task model, and its optimiser."""
+        if self.options.features == "frozen":
+            assert ctx.unlabelled.embeddings is not None
+            dim = ctx.unlabelled.embeddings.shape[1]
+            seed = ctx.stream_seed("fitnet", "head", cycle)
+            net = head_on_features(dim, ctx.n_classes, ctx.net.dropout, seed).to(ctx.device, task.dtype)
+        else:
+            net = task.initial_net()
+        if "fitnet" in self.options.keep and "fitnet" in self._kept:
+            net.load_state_dict(self._kept["fitnet"])
+        seed = ctx.stream_seed("fitnet", "dropout", cycle)
+        return net, FitNetTrainer(net, fetch, task.data.world, self.options, seed, counts)
+
+    def _keep(self, source: Source, fitnet: Classifier) -> None:
+        nets: dict[str, torch.nn.Module] = {"searchnet": source, "fitnet": fitnet}
+        for name in self.options.keep:
+            self._kept[name] = {
+                key: value.detach().cpu().clone() for key, value in nets[name].state_dict().items()
+            }
+
+    def write_figures(self, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> list[Path]:
+        """Draw ``strategy_weights.png`` from the rows of ``rounds.csv``; returns what was written."""
+        path = plot_weights(rows, Path(run_dir) / "strategy_weights.png")
+        return [] if path is None else [path]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return kept networks and the candidates' states."""
+        pairs = zip(self.candidates.names, self.candidates.strategies, strict=True)
+        return {
+            "kept": {name: dict(state) for name, state in self._kept.items()},
+            "candidates": {name: strategy.state_dict() for name, strategy in pairs},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
+        self._kept = {name: dict(kept) for name, kept in state["kept"].items()}
+        for name, strategy in zip(self.candidates.names, self.candidates.strategies, strict=True):
+            strategy.load_state_dict(state["candidates"][name])
+
+
+@register("autoal_paper")
+class AutoALPaper(AutoAL):
+    """The paper's algorithm with its losses made differentiable: alternating updates, top-b choice."""
+
+    info = StrategyInfo(
+        "search", "AutoAL as the paper describes it, differentiable throughout", _PAPER, "ICML 2025"
+    )
+    preset: ClassVar[Mapping[str, Any]] = {
+        "grading": "binary",
+        "search_share": None,
+        "weights": "sample",
+        "objective": "sigmoid",
+        "anchor": 0.0,
+        "budget_penalty": 1.0,
+        "warmup": "steps",
+        "steps": 400,
+        "alternate": True,
+        "keep": ("searchnet",),
+        "searchnet_optimizer": "sgd",
+        "searchnet_lr": 0.005,
+        "loss_prediction_lr": 0.005,
+        "query": "topb",
+        "query_weight": "none",
+    }
+
+
+@register("autoal_released")
+class AutoALReleased(AutoAL):
+    """The scoring of the authors' code, whose step function lets no gradient through; for comparison."""
+
+    info = StrategyInfo(
+        "search", "AutoAL with the released code's scoring (it does not learn)", _PAPER, "ICML 2025"
+    )
+    preset: ClassVar[Mapping[str, Any]] = {
+        **AutoALPaper.preset,
+        "vote_model": "task",
+        "objective": "released",
+        "threshold": "gmm",
+        "budget_penalty": 2.0,
+        "ranking": 0.0,
+        "fitnet_batch": "same",
+        "keep": ("searchnet", "fitnet"),
+        "searchnet_lr": 0.05,
+        "loss_prediction_lr": 0.1,
+        "fitnet_lr": 0.05,
+        "weight_decay": 0.0005,
+        "query": "released",
+    }
+
+
+@register("autoal_equal")
+class AutoALEqual(AutoAL):
+    """The same votes and the same choice with equal weights: what AutoAL is without its search."""
+
+    info = StrategyInfo("search", "AutoAL without the search: equal weights, the control", _PAPER, "ICML 2025")
+    preset: ClassVar[Mapping[str, Any]] = {"weights": "equal"}
