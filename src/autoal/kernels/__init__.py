@@ -11,7 +11,12 @@ Example:
     tensor([1, 2])
 """
 
+from autoal.kernels.adversarial import bim_distance, deepfool_distance
+from autoal.kernels.alfamix import alfamix
+from autoal.kernels.badge import badge
+from autoal.kernels.cdal import cdal
 from autoal.kernels.diverse_minibatch import diverse_minibatch
+from autoal.kernels.kcenter import kcenter, kcenter_pca
 from autoal.kernels.kmeans import kmeans, nearest_distinct, weighted_kmeans
 from autoal.kernels.mc import bald, mean_std, var_ratio
 from autoal.kernels.topk import top_n
@@ -20,9 +25,16 @@ from autoal.kernels.uncertainty import entropy, least_confidence, margin, mean_l
 
 __all__ = [
     "Picks",
+    "alfamix",
+    "badge",
     "bald",
+    "bim_distance",
+    "cdal",
+    "deepfool_distance",
     "diverse_minibatch",
     "entropy",
+    "kcenter",
+    "kcenter_pca",
     "kmeans",
     "least_confidence",
     "margin",

@@ -10,15 +10,11 @@ picks one matrix product brings all bounds up to date.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import torch
 from torch import Tensor
 
 from autoal.kernels.checks import Progress, choose_rest, row_blocks, uniform
-from autoal.kernels.geometry import Geometry
-
-G = TypeVar("G", bound=Geometry)
+from autoal.kernels.geometry import G, nearest_checked
 
 _MAX_PENDING = 96
 _MAX_REJECTED = 192
@@ -118,14 +114,7 @@ def d2_sample(
 
 
 def _tighten(space: G, centres: G, bounds: Tensor) -> None:
-    """Lower the bounds in place by the distances to new centres.
-
-    Distances within the rounding of the matrix product are recomputed by differences, so that exact repetitions
-    of a centre get exactly zero and are never drawn.
-    """
+    """Lower the bounds in place by the distances to new centres."""
     for low, high in row_blocks(space.n, space.width(centres.n), space.device):
-        value, which, rounding = space.nearest(low, high, centres)
-        doubtful = (value <= 16 * rounding).nonzero().squeeze(1)
-        if doubtful.numel():
-            value[doubtful] = space.take(doubtful + low).direct(centres.take(which[doubtful]))
+        value = nearest_checked(space, low, high, centres)[0]
         bounds[low:high] = torch.minimum(bounds[low:high], value.double().cpu())

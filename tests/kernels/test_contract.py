@@ -1,0 +1,147 @@
+"""What every batch kernel promises, on pools that hypothesis makes as nasty as it can."""
+
+import inspect
+import math
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import autoal.kernels as kernels
+from autoal.errors import AutoALError
+
+SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+
+
+def _alfamix(mode):
+    def run(logits, x, n, generator, side):
+        targets = torch.arange(side["x"].shape[0]) % logits.shape[1]
+        g = torch.Generator().manual_seed(0)
+        weight = torch.randn(logits.shape[1], x.shape[1], generator=g).to(x.dtype)
+        bias = torch.zeros(logits.shape[1], dtype=x.dtype)
+        return kernels.alfamix(x, logits, side["x"], targets, weight, bias, n, generator, mode=mode, alpha_cap=0.5)
+
+    return run
+
+
+BATCH = {
+    "kmeans": lambda logits, x, n, g, side: kernels.kmeans(x, n, g),
+    "kmeans_weighted": lambda logits, x, n, g, side: kernels.kmeans(x, n, g, weights=kernels.margin(logits)),
+    "kmeans_minibatch": lambda logits, x, n, g, side: kernels.kmeans(x, n, g, batch_size=4, max_iter=5),
+    "kcenter": lambda logits, x, n, g, side: kernels.kcenter(x, n, side["x"], window=5),
+    "kcenter_cold": lambda logits, x, n, g, side: kernels.kcenter(x, n),
+    "kcenter_pca": lambda logits, x, n, g, side: kernels.kcenter_pca(x, n, side["x"], components=2),
+    "badge": lambda logits, x, n, g, side: kernels.badge(logits, x, n, g),
+    "cdal": lambda logits, x, n, g, side: kernels.cdal(logits, n, side["logits"], window=5),
+    "cdal_cold": lambda logits, x, n, g, side: kernels.cdal(logits, n),
+    "diverse_minibatch": lambda logits, x, n, g, side: kernels.diverse_minibatch(logits, x, n, g, beta=3),
+    "alfamix": _alfamix("closed_form"),
+    "alfamix_reference": _alfamix("reference"),
+    "alfamix_alpha_opt": _alfamix("alpha_opt"),
+    "alfamix_random_alpha": _alfamix("random_alpha"),
+}
+
+
+@st.composite
+def pools(draw):
+    """Repeated rows, constant and zero features, few rows and many classes, saturated logits, all types."""
+    rows, dim, classes = draw(st.integers(1, 24)), draw(st.integers(1, 5)), draw(st.integers(1, 30))
+    n = draw(st.sampled_from([1, rows, max(1, rows // 2)]))
+    dtype = draw(st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]))
+    g = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    kind = draw(st.sampled_from(["plain", "constant", "zero", "repeated", "far", "mixed scales"]))
+    x = torch.randn(rows, dim, generator=g, dtype=torch.float64)
+    if kind == "constant":
+        x = torch.full_like(x, 7.3)
+    elif kind == "zero":
+        x = torch.zeros_like(x)
+    elif kind == "repeated":
+        x = x[torch.randint(max(1, rows // 4), (rows,), generator=g)]
+    elif kind == "far":
+        x = x * 1e-3 + 1e4
+    elif kind == "mixed scales":
+        x = x * 10 ** (8 * torch.rand(rows, 1, generator=g, dtype=torch.float64) - 4)
+    scale = draw(st.sampled_from([0.0, 1.0, 30.0, 1e4]))
+    logits = (torch.randn(rows, classes, generator=g, dtype=torch.float64) * scale).clamp(-6e4, 6e4)
+    if draw(st.booleans()):
+        logits = logits.sign() * 1e4
+    labelled = draw(st.integers(1, 6))
+    side_x = x[:labelled] if draw(st.booleans()) else torch.randn(labelled, dim, generator=g, dtype=torch.float64)
+    side_logits = torch.randn(labelled, classes, generator=g, dtype=torch.float64)
+    side = {"x": side_x.to(dtype), "logits": side_logits.to(dtype)}
+    return logits.to(dtype), x.to(dtype), n, side
+
+
+@pytest.mark.parametrize("name", BATCH)
+def test_exactly_n_unique_valid_rows(name):
+    @SETTINGS
+    @given(pools())
+    def check(pool):
+        logits, x, n, side = pool
+        before = [t.clone() for t in (logits, x, *side.values())]
+        state = torch.get_rng_state()
+        picks = BATCH[name](logits, x, n, torch.Generator().manual_seed(0), side)
+        assert isinstance(picks, kernels.Picks)
+        assert picks.index.dtype == torch.int64
+        assert picks.index.shape == picks.score.shape == (n,)
+        assert len(set(picks.index.tolist())) == n
+        assert 0 <= int(picks.index.min())
+        assert int(picks.index.max()) < len(logits)
+        assert torch.isfinite(picks.score).all()
+        assert all(isinstance(v, float) and math.isfinite(v) for v in picks.log.values())
+        assert all(torch.equal(a, b) for a, b in zip(before, (logits, x, *side.values()), strict=True))
+        assert torch.equal(torch.get_rng_state(), state)
+        again = BATCH[name](logits, x, n, torch.Generator().manual_seed(0), side)
+        assert torch.equal(again.index, picks.index)
+
+    check()
+
+
+@pytest.mark.parametrize("name", BATCH)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_one_clear_error_for_what_is_not_finite(name, bad):
+    logits, x = torch.zeros(9, 3), torch.randn(9, 4)
+    logits[5, 1] = x[6, 2] = bad
+    side = {"x": torch.randn(2, 4), "logits": torch.zeros(2, 3)}
+    with pytest.raises(AutoALError, match=r"holds the value (nan|inf) in row [56]") as error:
+        BATCH[name](logits, x, 2, torch.Generator(), side)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", BATCH)
+@pytest.mark.parametrize("n", [-1, 0, 10])
+def test_one_clear_error_for_impossible_counts(name, n):
+    logits, x = torch.randn(9, 3), torch.randn(9, 4)
+    side = {"x": torch.randn(2, 4), "logits": torch.zeros(2, 3)}
+    with pytest.raises(AutoALError, match=f"n={n} "):
+        BATCH[name](logits, x, n, torch.Generator(), side)
+
+
+def test_names_are_functions_and_documented():
+    for name in kernels.__all__:
+        thing = getattr(kernels, name)
+        assert callable(thing), name
+        assert inspect.getdoc(thing), name
+
+
+@pytest.mark.parametrize("name", BATCH)
+def test_on_an_accelerator_the_picks_are_those_of_the_cpu(name):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    g = torch.Generator().manual_seed(0)
+    logits, x = (
+        torch.randn(500, 5, generator=g, dtype=torch.float64),
+        torch.randn(500, 8, generator=g, dtype=torch.float64),
+    )
+    side = {"x": torch.randn(9, 8, generator=g, dtype=torch.float64), "logits": torch.randn(9, 5, generator=g)}
+    if name in ("alfamix_alpha_opt", "alfamix_random_alpha"):
+        pytest.skip("mixing ratios are drawn on the device")
+    if name.startswith("alfamix"):
+        pytest.skip("the helper of this test makes its head on the CPU")
+    here = BATCH[name](logits, x, 40, torch.Generator().manual_seed(1), side)
+    there = BATCH[name](
+        logits.cuda(), x.cuda(), 40, torch.Generator().manual_seed(1), {k: v.cuda() for k, v in side.items()}
+    )
+    assert there.index.is_cuda
+    assert there.index.tolist() == here.index.tolist()
