@@ -34,7 +34,8 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         batch_size: Global training batch size.
         eval_batch_size: Batch size per rank of pool passes and evaluations.
         augmentations: Applied to training images.
-        max_device_bytes: Sources up to this size move to the training device whole.
+        max_device_bytes: Splits move to the training device whole as long as they fit into this together; the
+            training split comes first.
         prefetch: Batches fetched ahead for sources that stay off the device.
     """
 
@@ -55,6 +56,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.seed = seed
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
+        self.augmentations = tuple(augmentations)
         self.transform = InputTransform(dataset.info, augmentations)
         self.max_device_bytes = max_device_bytes
         self.prefetch = prefetch
@@ -69,6 +71,8 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         if self._splits:
             return
         splits = self.dataset.load(self.data_dir)
+        # Loading completes the metadata where they follow from the files.
+        self.transform = InputTransform(self.dataset.info, self.augmentations)
         for part in ("train", "test"):
             if part not in splits or len(splits[part]) == 0:
                 raise AutoALError(f"dataset {self.dataset.info.name} has no {part} samples")
@@ -79,9 +83,10 @@ class ActiveLearningDataModule(pl.LightningDataModule):
     def place(self, device: torch.device, world: World) -> None:
         """Move what fits to the training device, and learn this rank's place."""
         self.world = world
+        left = self.max_device_bytes
         for split in self._splits.values():
-            n_bytes = len(split) * int(torch.tensor(self.dataset.info.input_shape).prod())
-            if n_bytes <= self.max_device_bytes:
+            if split.source.nbytes <= left:
+                left -= split.source.nbytes
                 split.source = split.source.to(device)
 
     def split(self, name: str) -> Split:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
+from autoal.data.checks import check_labels
 from autoal.data.files import Remote, download, extract, find_file, missing_files, verify
 from autoal.data.idx import read_idx
 from autoal.errors import AutoALError, unknown_name
@@ -201,20 +201,3 @@ class IdxImages(Dataset):
         extract(archive, folder)
         for path in (folder / "gzip").glob("*.gz"):
             path.rename(folder / path.name)
-
-
-def check_labels(labels: Tensor, n_classes: int, path: Path) -> None:
-    """Check that labels lie in ``0..n_classes-1``.
-
-    Args:
-        labels: Int64, ``(N,)``.
-        n_classes: Number of classes.
-        path: The file they come from, for the message.
-
-    Raises:
-        AutoALError: Naming the first row that is out of range.
-    """
-    bad = ((labels < 0) | (labels >= n_classes)).nonzero()
-    if len(bad):
-        row = int(bad[0])
-        raise AutoALError(f"{path} row {row}: label {int(labels[row])} is outside 0..{n_classes - 1}")

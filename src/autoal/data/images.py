@@ -1,0 +1,199 @@
+"""Image files: decoding, checking, and keeping what has been decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from autoal.data.base import TensorSource
+from autoal.data.memmap import ArraySource, chunks, open_array
+from autoal.errors import AutoALError
+
+log = logging.getLogger(__name__)
+
+EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
+FITS = ("crop", "stretch")
+_DECODE_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How a file becomes a ``uint8`` array ``(C, H, W)``.
+
+    Attributes:
+        channels: 3 for RGB, 1 for grey; files of the other kind are converted.
+        size: Height and width in pixels; None: as the file is, so all files must agree.
+        fit: ``"crop"``: scale the shorter side, then cut out the middle; ``"stretch"``: scale both sides.
+    """
+
+    channels: int = 3
+    size: tuple[int, int] | None = None
+    fit: str = "crop"
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise AutoALError(f"dataset.channels={self.channels}: images have 1 or 3")
+        if self.fit not in FITS:
+            raise AutoALError(f"dataset.fit={self.fit} is not one of {', '.join(FITS)}")
+        if self.size is not None and min(self.size) < 1:
+            raise AutoALError(f"dataset.size={list(self.size)} is not a height and a width in pixels")
+
+    def __call__(self, path: Path, where: str = "") -> npt.NDArray[np.uint8]:
+        """Decode one file.
+
+        Args:
+            path: The file.
+            where: Where it is named (a row of a manifest), for the message.
+
+        Raises:
+            AutoALError: If it can't be decoded; names the file.
+        """
+        try:
+            with Image.open(path) as file:
+                image: Image.Image = file
+                if self.size is not None:
+                    # Lets the JPEG decoder skip detail that the resize would throw away.
+                    file.draft(None, (2 * self.size[1], 2 * self.size[0]))
+                image = ImageOps.exif_transpose(image).convert("RGB" if self.channels == 3 else "L")
+                image = self._resize(image)
+                pixels = np.asarray(image)
+        except Exception as error:
+            # Pillow raises whatever the damaged bytes lead to: OSError, SyntaxError, ValueError, struct.error.
+            named = f" (named in {where})" if where else ""
+            raise AutoALError(f"{path}{named} is not a readable image: {error}") from error
+        return pixels[None] if self.channels == 1 else pixels.transpose(2, 0, 1)
+
+    def _resize(self, image: Image.Image) -> Image.Image:
+        if self.size is None:
+            return image
+        height, width = self.size
+        if image.size == (width, height):
+            return image
+        if self.fit == "stretch":
+            return image.resize((width, height), Image.Resampling.BILINEAR)
+        return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+
+
+@dataclass
+class ImageFiles:
+    """Images decoded when they are asked for; see :class:`autoal.data.base.SampleSource`.
+
+    Decoding runs in threads: Pillow's decoders and resizing release the interpreter lock.
+
+    Attributes:
+        paths: One file per sample.
+        decoder: How files become arrays.
+        shape: ``(C, H, W)`` that every decoded file must have.
+        where: For each sample, where its file is named; or empty.
+        workers: Number of decoding threads; 0: one per core, at most 16.
+    """
+
+    paths: Sequence[Path]
+    decoder: Decoder
+    shape: tuple[int, ...]
+    where: Sequence[str] = field(default=(), repr=False)
+    workers: int = 0
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getstate__(self) -> dict[str, object]:
+        # Threads can't be pickled; they start again when they are needed.
+        return {k: v for k, v in self.__dict__.items() if k != "_threads"}
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        n = self.workers or min(os.cpu_count() or 1, 16)
+        return ThreadPoolExecutor(n, thread_name_prefix="autoal-decode")
+
+    def fetch(self, rows: Tensor) -> Tensor:
+        """Decode the files of ``rows``, shape ``(B, C, H, W)``, ``uint8``."""
+        batch = np.empty((len(rows), *self.shape), np.uint8)
+
+        def decode(slot: int, row: int) -> None:
+            where = self.where[row] if self.where else ""
+            pixels = self.decoder(self.paths[row], where)
+            if pixels.shape != self.shape:
+                found, first = pixels.shape[1:], self.shape[1:]
+                raise AutoALError(
+                    f"{self.paths[row]} is {found[0]}x{found[1]} pixels (height x width) where the first image is "
+                    f"{first[0]}x{first[1]}; set dataset.size=[height,width] to resize"
+                )
+            batch[slot] = pixels
+
+        jobs = [self._threads.submit(decode, slot, row) for slot, row in enumerate(rows.tolist())]
+        for job in jobs:
+            job.result()
+        return torch.from_numpy(batch)
+
+    def to(self, device: torch.device) -> TensorSource:
+        """Decode everything into one tensor on ``device``."""
+        inputs = torch.empty((len(self), *self.shape), dtype=torch.uint8, device=device)
+        for rows in chunks(len(self), _DECODE_BATCH):
+            inputs[rows[0] : rows[-1] + 1] = self.fetch(rows).to(device)
+        return TensorSource(inputs)
+
+    def select(self, rows: Tensor) -> ImageFiles:
+        """Return a source of ``rows`` alone; nothing is decoded."""
+        wanted = rows.tolist()
+        where = [self.where[r] for r in wanted] if self.where else ()
+        return replace(self, paths=[self.paths[r] for r in wanted], where=where)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all decoded images take."""
+        return len(self) * int(np.prod(self.shape))
+
+    def cached(self, folder: Path) -> ArraySource | ImageFiles:
+        """Decode everything once into a file that is memory-mapped from then on.
+
+        The file's name follows from the list of files, their sizes and times, and the decoder, so a change
+        of any of them makes a new one. Where the folder can't be written, nothing is cached.
+
+        Args:
+            folder: Where the cache lies.
+        """
+        path = folder / f"{self._fingerprint()}.npy"
+        if path.exists():
+            return ArraySource(open_array(path))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
+            os.close(handle)
+        except OSError as error:
+            log.warning("images are decoded anew in every run: can't write to %s (%s)", folder, error)
+            return self
+        partial = Path(name)
+        try:
+            array = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(self), *self.shape))
+            for rows in chunks(len(self), _DECODE_BATCH):
+                array[int(rows[0]) : int(rows[-1]) + 1] = self.fetch(rows).numpy()
+            array.flush()
+            # The name appears when the content is complete; processes that race write the same content.
+            partial.replace(path)
+        except OSError as error:
+            log.warning("images are decoded anew in every run: can't write to %s (%s)", folder, error)
+            return self
+        finally:
+            partial.unlink(missing_ok=True)
+        return ArraySource(open_array(path))
+
+    def _fingerprint(self) -> str:
+        hasher = hashlib.sha256(repr((self.decoder, self.shape)).encode())
+        for path in self.paths:
+            stat = path.stat()
+            hasher.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        return hasher.hexdigest()[:32]

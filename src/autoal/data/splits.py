@@ -1,0 +1,69 @@
+"""Train/test splits for data that come without one: seeded, and the same for every experiment."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autoal.errors import AutoALError
+from autoal.rng import generator
+
+
+def stratified_split(targets: Tensor, test_share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Split samples so that every class has the same share in both parts.
+
+    Samples without a label go to the training part. A class with a single sample stays in training.
+
+    Args:
+        targets: Int64, ``(N,)``; ``-1`` where unknown.
+        test_share: Share of each class that goes to the test part, in (0, 1).
+        seed: Seed of the split.
+
+    Returns:
+        Rows of the training part and of the test part, ascending.
+
+    Raises:
+        AutoALError: If the share leaves a part empty.
+    """
+    if not 0.0 < test_share < 1.0:
+        raise AutoALError(f"dataset.test_share={test_share} is not in (0, 1)")
+    is_test = torch.zeros(len(targets), dtype=torch.bool)
+    for label in targets[targets >= 0].unique().tolist():
+        rows = (targets == label).nonzero().squeeze(1)
+        order = torch.randperm(len(rows), generator=generator(seed, "split", label))
+        n_test = min(max(round(test_share * len(rows)), 1), len(rows) - 1)
+        is_test[rows[order[:n_test]]] = True
+    if not is_test.any():
+        raise AutoALError(f"dataset.test_share={test_share} leaves no test samples: every class has one sample")
+    return (~is_test).nonzero().squeeze(1), is_test.nonzero().squeeze(1)
+
+
+def grouped_split(groups: list[str], test_share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Split whole groups (patients, sites), so that no group is in both parts.
+
+    Groups go to the test part in random order until it holds at least ``test_share`` of the samples.
+
+    Args:
+        groups: Group of each sample.
+        test_share: Wanted share of samples in the test part, in (0, 1).
+        seed: Seed of the split.
+
+    Returns:
+        Rows of the training part and of the test part, ascending.
+    """
+    if not 0.0 < test_share < 1.0:
+        raise AutoALError(f"dataset.test_share={test_share} is not in (0, 1)")
+    names = sorted(set(groups))
+    order = torch.randperm(len(names), generator=generator(seed, "split", "groups")).tolist()
+    members = dict.fromkeys(names, 0)
+    for group in groups:
+        members[group] += 1
+    test: set[str] = set()
+    n_test = 0
+    for i in order[:-1]:
+        if n_test >= test_share * len(groups):
+            break
+        test.add(names[i])
+        n_test += members[names[i]]
+    is_test = torch.tensor([group in test for group in groups])
+    return (~is_test).nonzero().squeeze(1), is_test.nonzero().squeeze(1)
