@@ -28,9 +28,7 @@ from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
 from autoal.strategies.registry import register
 from autoal.task import Task
 
-_PAPER = (
-    "Wang, Zhang, Wang, Tian, Chen: AutoAL: Automated Active Learning with Differentiable Query Strategy Search"
-)
+_PAPER = "Wang, Zhan, Huang: AutoAL: Automated Active Learning with Differentiable Query Strategy Search"
 
 
 @register("autoal")
@@ -43,7 +41,7 @@ class AutoAL(QueryStrategy):
 
     info = StrategyInfo(
         "search",
-        "learns on held-out labels how to weigh the candidates' votes, then clusters",
+        "learns on held-out labels how to weigh the candidates' votes",
         _PAPER,
         "ICML 2025",
     )
@@ -237,9 +235,7 @@ class AutoAL(QueryStrategy):
 class AutoALPaper(AutoAL):
     """The paper's algorithm with its losses made differentiable: alternating updates, top-b choice."""
 
-    info = StrategyInfo(
-        "search", "AutoAL as the paper describes it, differentiable throughout", _PAPER, "ICML 2025"
-    )
+    info = StrategyInfo("search", "AutoAL as the paper describes it, made differentiable", _PAPER, "ICML 2025")
     preset: ClassVar[Mapping[str, Any]] = {
         "grading": "binary",
         "search_share": None,
@@ -263,9 +259,7 @@ class AutoALPaper(AutoAL):
 class AutoALReleased(AutoAL):
     """The scoring of the authors' code, whose step function lets no gradient through; for comparison."""
 
-    info = StrategyInfo(
-        "search", "AutoAL with the released code's scoring (it does not learn)", _PAPER, "ICML 2025"
-    )
+    info = StrategyInfo("search", "the released code's scoring, which does not learn", _PAPER, "ICML 2025")
     preset: ClassVar[Mapping[str, Any]] = {
         **AutoALPaper.preset,
         "vote_model": "task",

@@ -1,0 +1,339 @@
+"""The alternating first-order updates of FitNet, SearchNet and the loss-prediction module (Eq. 1, 7-9)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from autoal.data.loader import global_batches
+from autoal.distributed import World
+from autoal.inference import ProgressFn, evaluating
+from autoal.models.classifier import Classifier, DropoutKey
+from autoal.rng import stream_seed
+from autoal.search.halves import Counts, HeldOut
+from autoal.search.mixture import gmm_threshold, quantile_threshold
+from autoal.search.networks import Fetch, GlobalWeights, SearchNet, WeightOutput, has_batch_statistics
+from autoal.search.objective import anchor_loss, budget_loss, ranking_loss, search_loss
+from autoal.search.options import SearchOptions
+from autoal.search.scoring import (
+    combine,
+    expected_count,
+    mixing_weights,
+    released_gates,
+    sigmoid_gates,
+    softmax_gates,
+)
+
+Source = GlobalWeights | SearchNet
+_REPORT_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Share:
+    """A rank's part of each global batch of one network.
+
+    A network with batch norm sees the whole batch on every rank, because its outputs depend on who is in it;
+    any other network gets every ``size``-th row. Either way the step is the same on 1, 2 or 3 ranks.
+
+    Attributes:
+        world: The processes that share a batch (``World()`` where each has all of it).
+        everyone: All processes, for averaging gradients.
+    """
+
+    world: World
+    everyone: World
+
+    @classmethod
+    def of(cls, net: nn.Module, everyone: World) -> Share:
+        """Choose how batches of a network are shared."""
+        return cls(World() if has_batch_statistics(net) else everyone, everyone)
+
+    def whole(self, mine: Tensor, n: int) -> Tensor:
+        """Return the rows of all ranks ``(n, ...)``; gradients flow into this rank's own."""
+        if self.world.size == 1:
+            return mine
+        rows = self.world.gather_rows(mine.detach(), n).clone()
+        rows[self.world.rank :: self.world.size] = mine
+        return rows
+
+    def step(self, loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+        """Take an optimiser step on a loss of :meth:`whole` outputs, the same on every rank."""
+        optimizer.zero_grad(set_to_none=True)
+        # Each rank holds the gradient of its rows alone: their sum is the gradient of the loss.
+        (loss * self.world.size).backward()
+        self.everyone.average_gradients(parameters)
+        optimizer.step()
+
+
+def make_optimizer(
+    name: str, parameters: Iterable[nn.Parameter], lr: float, decay: float
+) -> torch.optim.Optimizer:
+    """Make Adam, or SGD with momentum 0.9."""
+    if name == "adam":
+        return torch.optim.Adam(parameters, lr=lr, weight_decay=decay)
+    return torch.optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=decay)
+
+
+@dataclass
+class FitNetTrainer:
+    """FitNet's own steps: warm-up and gated updates, with one optimiser for a whole round.
+
+    Attributes:
+        net: FitNet.
+        fetch: Its inputs by sample id.
+        world: All processes.
+        options: Learning rate and weight decay.
+        seed: Seed of the dropout streams.
+        counts: Counts forward passes.
+    """
+
+    net: Classifier
+    fetch: Fetch
+    world: World
+    options: SearchOptions
+    seed: int
+    counts: Counts
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.share = Share.of(self.net, self.world)
+        self.parameters = [p for p in self.net.parameters() if p.requires_grad]
+        self.optimizer = make_optimizer("adam", self.parameters, self.options.fitnet_lr, self.options.weight_decay)
+
+    def warm_up(self, ids: Tensor, targets: Tensor, steps: int, progress: ProgressFn | None = None) -> float:
+        """Train with equal gates on the train half; returns the last loss."""
+        batches = itertools.cycle(global_batches(len(ids), self.options.batch_size, None))
+        loss = 0.0
+        for step, rows in zip(range(steps), batches, strict=False):
+            last = self.update(ids[rows], targets[rows], torch.ones(len(rows), device=targets.device))
+            if step == steps - 1:
+                loss = float(last)
+            if progress is not None and step % _REPORT_EVERY == 0:
+                progress(step, steps)
+        return loss
+
+    def update(self, ids: Tensor, targets: Tensor, gates: Tensor) -> Tensor:
+        r"""Take one step on :math:`L_F = \frac1B \sum_j \bar S_j \ell_j` (Eq. 7) and return it, detached."""
+        mine = self.share.world.shard(torch.arange(len(ids)))
+        own = ids[mine]
+        key = DropoutKey(stream_seed(self.seed, self.steps), own.to(targets.device))
+        self.net.train()
+        logits = self.net(self.fetch(own), key).logits
+        losses = nn.functional.cross_entropy(logits.float(), targets[mine.to(targets.device)], reduction="none")
+        loss = (self.share.whole(losses, len(ids)) * gates).mean()
+        self.share.step(loss, self.parameters, self.optimizer)
+        self.steps += 1
+        self.counts.images["fitnet"] += len(ids)
+        return loss.detach()
+
+    def losses(self, ids: Tensor, targets: Tensor) -> Tensor:
+        """Return the cross-entropy of a batch ``(B,)`` in eval mode, without gradient, on every rank."""
+        mine = self.world.shard(torch.arange(len(ids)))
+        with evaluating(self.net):
+            logits = self.net(self.fetch(ids[mine])).logits.float()
+        own = nn.functional.cross_entropy(logits, targets[mine.to(targets.device)], reduction="none")
+        self.counts.images["fitnet"] += len(ids)
+        return self.world.gather_rows(own, len(ids))
+
+
+@dataclass
+class SearchLog:
+    """Scalars of the steps.
+
+    Attributes:
+        values: By name, in the order of the steps.
+    """
+
+    values: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Keep a scalar."""
+        self.values.setdefault(name, []).append(value.detach())
+
+    def means(self, last: int) -> dict[str, float]:
+        """Return the mean of the last values of each name."""
+        return {name: float(torch.stack(values[-last:]).mean()) for name, values in self.values.items()}
+
+
+class Search:
+    """One search phase on one held-out half.
+
+    Args:
+        options: The pieces.
+        half: What is searched on.
+        source: SearchNet, or the global weight vector; changed in place.
+        fitnet: Supplies losses, and trains along if ``options.alternate``.
+        fetch: Inputs of SearchNet by sample id.
+        prior: ``(K,)``.
+        world: All processes.
+        generator: Draws of the mixture's samples.
+        counts: Counts forward passes.
+    """
+
+    def __init__(
+        self,
+        options: SearchOptions,
+        half: HeldOut,
+        source: Source,
+        fitnet: FitNetTrainer | None,
+        fetch: Fetch,
+        prior: Tensor,
+        world: World,
+        generator: torch.Generator,
+        counts: Counts,
+    ) -> None:
+        self.options, self.half, self.source, self.fitnet = options, half, source, fitnet
+        self.fetch, self.prior, self.world, self.generator, self.counts = fetch, prior, world, generator, counts
+        self.nominated = half.votes.any(1)
+        self.losses = half.losses.clone()
+        # A weight vector is the same for all samples: every rank computes it whole.
+        alone = isinstance(source, GlobalWeights) or has_batch_statistics(source)
+        self.sharing = Share(World() if alone else world, world)
+        weights = mixing_weights(prior.log().expand(len(half), -1), options.objective)
+        # Scores of the whole half, refreshed batch by batch: a small batch alone would make a coarse quantile.
+        self.scores = combine(weights, half.votes)
+        self.parameters = source.search_parameters()
+        self.optimizer = make_optimizer(
+            options.searchnet_optimizer, self.parameters, options.learning_rate, options.weight_decay
+        )
+        module = source.loss_prediction if isinstance(source, SearchNet) else None
+        self.predictor = module
+        if module is not None:
+            self.predictor_optimizer = make_optimizer(
+                options.searchnet_optimizer, module.parameters(), options.loss_prediction_lr, options.weight_decay
+            )
+        self.log = SearchLog()
+        self._threshold: float | None = None
+        self._steps = 0
+
+    @property
+    def cycle(self) -> list[str]:
+        """The networks in the order in which they take turns."""
+        turns = ["fitnet"] if self.options.alternate and self.fitnet is not None else []
+        return [*turns, "searchnet", *(["loss_prediction"] if self.predictor is not None else [])]
+
+    def run(self, steps: int, progress: ProgressFn | None = None) -> dict[str, float]:
+        """Take ``steps`` optimiser steps, SearchNet on held-out batch n and FitNet on batch n + 1.
+
+        Returns:
+            Columns of the round's row.
+        """
+        batches = global_batches(len(self.half), self.options.batch_size, None)
+        cycle = self.cycle
+        pooled: list[Tensor] = []
+        self.source.train()
+        for step in range(steps):
+            turn, place = divmod(step, len(cycle))
+            rows = batches[turn % len(batches)]
+            if cycle[place] == "fitnet":
+                ahead = 1 if self.options.fitnet_batch == "next" else 0
+                self.fitnet_step(batches[(turn + ahead) % len(batches)])
+            elif cycle[place] == "searchnet":
+                pooled = self.searchnet_step(rows)
+            else:
+                self.predictor_step(rows, pooled)
+            if progress is not None and step % _REPORT_EVERY == 0:
+                progress(step, steps)
+        return self.log.means(len(batches)) | self.summary()
+
+    def weigh(self, rows: Tensor) -> WeightOutput:
+        """Return the source's outputs for this rank's part of a batch."""
+        ids = self.half.ids[self.sharing.world.shard(rows)]
+        if isinstance(self.source, SearchNet):
+            self.counts.images["searchnet"] += len(rows)
+        return self.source.weigh(self.fetch, ids)
+
+    def gates(self, scores: Tensor, rows: Tensor) -> Tensor:
+        """Turn the scores of a batch into gates ``(B,)``; the batch's scores are remembered."""
+        options, nominated = self.options, self.nominated[rows]
+        self.scores[rows] = scores.detach()
+        if options.objective == "softmax":
+            return softmax_gates(scores, nominated, options.temperature)
+        if options.objective == "released":
+            return released_gates(scores, self.threshold(torch.softmax(scores.detach(), 0)))
+        return sigmoid_gates(scores, nominated, self.threshold(self.scores), options.temperature)
+
+    def threshold(self, scores: Tensor) -> float:
+        """Return the level above which the wanted share of samples lies (Eq. 2-4)."""
+        share = self.half.wanted / len(self.half)
+        if self.options.threshold == "quantile":
+            return quantile_threshold(scores, share)
+        if self._threshold is None or self._steps % self.options.gmm_refit == 0:
+            self._threshold = gmm_threshold(scores, share, self.options.gmm_components, self.generator)
+        self._steps += 1
+        return self._threshold
+
+    def batch_losses(self, rows: Tensor) -> Tensor:
+        """Return FitNet's losses of a batch ``(B,)``: cached while FitNet stands still."""
+        if self.options.alternate and self.fitnet is not None:
+            self.losses[rows] = self.fitnet.losses(self.half.ids[rows], self.half.targets[rows])
+        return self.losses[rows]
+
+    def searchnet_loss(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the whole loss of SearchNet on a batch, and its stage features for the next step.
+
+        Args:
+            rows: Rows of the held-out half, in any order.
+        """
+        options = self.options
+        losses = self.batch_losses(rows)
+        out = self.weigh(rows)
+        logits = self.sharing.whole(out.logits, len(rows))
+        weights = mixing_weights(logits, options.objective)
+        gates = self.gates(combine(weights, self.half.votes[rows]), rows)
+        expected = expected_count(gates, options.objective)
+        wanted = self.half.wanted * len(rows) / len(self.half)
+        value = search_loss(gates, losses, relative=options.objective == "softmax")
+        self.log.add("search_loss", value)
+        self.log.add("search_expected", expected)
+        if options.anchor:
+            anchor = anchor_loss(torch.softmax(logits, dim=1), self.prior)
+            self.log.add("search_anchor", anchor)
+            value = value + options.anchor * anchor
+        if options.budget_penalty:
+            # The released code counts with `.item()`, which cuts the penalty off from every parameter.
+            count = (gates > 0.5).sum().to(gates) if options.objective == "released" else expected
+            value = value + options.budget_penalty * budget_loss(count, wanted)
+        if out.predicted is not None and options.ranking:
+            value = value + options.ranking * ranking_loss(self.sharing.whole(out.predicted, len(rows)), losses)
+        return value, out.pooled
+
+    def searchnet_step(self, rows: Tensor) -> list[Tensor]:
+        """Update SearchNet on a batch (Eq. 8); returns its stage features, detached."""
+        loss, pooled = self.searchnet_loss(rows)
+        if loss.requires_grad:
+            self.sharing.step(loss, self.parameters, self.optimizer)
+        return pooled
+
+    def predictor_step(self, rows: Tensor, pooled: list[Tensor]) -> None:
+        """Update the loss-prediction module on the features and losses of SearchNet's last batch."""
+        assert self.predictor is not None
+        predicted = self.sharing.whole(self.predictor(pooled), len(rows))
+        loss = ranking_loss(predicted, self.losses[rows])
+        self.log.add("search_ranking", loss)
+        self.sharing.step(loss, list(self.predictor.parameters()), self.predictor_optimizer)
+
+    def fitnet_step(self, rows: Tensor) -> None:
+        """Update FitNet on a batch gated by SearchNet (Eq. 7)."""
+        assert self.fitnet is not None
+        with evaluating(self.source):
+            logits = self.sharing.whole(self.weigh(rows).logits, len(rows))
+            scores = combine(mixing_weights(logits, self.options.objective), self.half.votes[rows])
+            gates = self.gates(scores, rows)
+        loss = self.fitnet.update(self.half.ids[rows], self.half.targets[rows], gates)
+        self.log.add("search_fitnet_loss", loss)
+
+    def summary(self) -> dict[str, float]:
+        """Return how the search ended: counts, and held-out losses of the selected against the rest."""
+        # Ties between scores are frequent; rows are in id order, so a stable sort breaks them by id.
+        order = torch.sort(self.scores, descending=True, stable=True).indices
+        chosen, rest = order[: self.half.wanted], order[self.half.wanted :]
+        return {
+            "search_wanted": float(self.half.wanted),
+            "search_loss_selected": float(self.losses[chosen].mean()),
+            "search_loss_rest": float(self.losses[rest].mean()) if len(rest) else 0.0,
+        }

@@ -1,0 +1,177 @@
+"""Networks of the search: SearchNet with its loss-prediction module, and a single learnt weight vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from autoal.models.base import Backbone
+from autoal.models.classifier import Classifier
+
+Fetch = Callable[[Tensor], Tensor]
+"""``fetch(ids) -> inputs`` of a network of the search."""
+
+HEAD_SCALE = 0.01
+"""Initial head weights are this times the usual ones: weights start at the prior, and gradients still pass."""
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Make layers whose weights follow from ``seed``, with the global random state put back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+class WeightOutput(NamedTuple):
+    """What a weight source says about B samples.
+
+    Attributes:
+        logits: ``(B, K)``; their softmax over candidates is W of Eq. 5.
+        predicted: Predicted loss ``(B,)``, or None without a loss-prediction module.
+        pooled: Detached stage features, one ``(B, stage_dims[i])`` per stage; empty without the module.
+    """
+
+    logits: Tensor
+    predicted: Tensor | None
+    pooled: list[Tensor]
+
+
+class WeightSource(Protocol):
+    """Gives each sample a logit per candidate."""
+
+    def weigh(self, fetch: Fetch, ids: Tensor) -> WeightOutput:
+        """Return the outputs for some samples."""
+        ...
+
+    def search_parameters(self) -> list[nn.Parameter]:
+        """Return what the SearchNet step updates."""
+        ...
+
+
+class GlobalWeights(nn.Module):
+    """One logit per candidate, the same for every sample.
+
+    Args:
+        prior: ``(K,)`` weights to start from.
+    """
+
+    def __init__(self, prior: Tensor) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(prior.log())
+
+    def weigh(self, fetch: Fetch, ids: Tensor) -> WeightOutput:
+        """Return the vector for each id; no input is fetched."""
+        return WeightOutput(self.logits.expand(len(ids), -1), None, [])
+
+    def search_parameters(self) -> list[nn.Parameter]:
+        """Return the vector."""
+        return [self.logits]
+
+
+class LossPrediction(nn.Module):
+    """Predicts the loss of a sample from stage features (Yoo, Kweon, *Learning Loss*, CVPR 2019).
+
+    Args:
+        stage_dims: Channels of each stage.
+        width: Hidden units per stage.
+    """
+
+    def __init__(self, stage_dims: tuple[int, ...], width: int = 128) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(nn.Linear(dim, width) for dim in stage_dims)
+        self.out = nn.Linear(width * len(stage_dims), 1)
+
+    def hidden(self, pooled: list[Tensor]) -> Tensor:
+        """Return the joint hidden layer ``(B, width * stages)`` of pooled stage features."""
+        return torch.cat([torch.relu(layer(x)) for layer, x in zip(self.stages, pooled, strict=True)], dim=1)
+
+    def forward(self, pooled: list[Tensor]) -> Tensor:
+        """Return the predicted loss ``(B,)``."""
+        predicted: Tensor = self.out(self.hidden(pooled)).squeeze(1)
+        return predicted
+
+
+def pool_stages(stages: list[Tensor]) -> list[Tensor]:
+    """Average maps ``(B, C, h, w)`` over space; vectors stay."""
+    return [x.flatten(2).mean(2) if x.ndim > 2 else x for x in stages]
+
+
+class SearchNet(nn.Module):
+    """Backbone -> K logits per sample, with a loss-prediction module on the backbone's stages.
+
+    Args:
+        backbone: Of the same kind as the classifier's.
+        prior: ``(K,)`` weights to start from.
+        mode: ``"full"``, ``"resnet"`` (no loss prediction) or ``"loss_prediction"`` (the head reads the
+            module's hidden layer, and the backbone learns from the ranking of losses alone).
+        seed: Of the initial weights of the head and the module.
+    """
+
+    def __init__(self, backbone: Backbone, prior: Tensor, mode: str, seed: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.mode = mode
+        with seeded(seed):
+            self.loss_prediction = None if mode == "resnet" else LossPrediction(backbone.stage_dims)
+            width = backbone.embedding_dim
+            if mode == "loss_prediction" and self.loss_prediction is not None:
+                width = self.loss_prediction.out.in_features
+            self.head = nn.Linear(width, len(prior))
+        with torch.no_grad():
+            self.head.weight.mul_(HEAD_SCALE)
+            self.head.bias.copy_(prior.log())
+
+    def weigh(self, fetch: Fetch, ids: Tensor) -> WeightOutput:
+        """Run the network on the inputs of ``ids``."""
+        output: WeightOutput = self(fetch(ids))
+        return output
+
+    def forward(self, x: Tensor) -> WeightOutput:
+        """Return weights' logits and predicted losses of normalised inputs ``(B, *input_shape)``."""
+        embedding, stages = self.backbone.stages(x)
+        if self.loss_prediction is None:
+            return WeightOutput(self.head(embedding), None, [])
+        pooled = pool_stages(stages)
+        predicted = self.loss_prediction(pooled)
+        detached = [p.detach() for p in pooled]
+        if self.mode == "loss_prediction":
+            embedding = self.loss_prediction.hidden(detached).detach()
+        return WeightOutput(self.head(embedding), predicted, detached)
+
+    def search_parameters(self) -> list[nn.Parameter]:
+        """Return the trainable parameters of backbone and head."""
+        own = [*self.backbone.parameters(), *self.head.parameters()]
+        return [p for p in own if p.requires_grad]
+
+
+class Identity(Backbone):
+    """Passes frozen features on, so that heads on them are networks like any other.
+
+    Args:
+        dim: Width of the features.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.embedding_dim = dim
+        self.stage_dims = (dim,)
+
+    def stages(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the features themselves, as the embedding and the only stage."""
+        return x, [x]
+
+
+def head_on_features(dim: int, n_classes: int, dropout: float, seed: int) -> Classifier:
+    """Build a linear classifier of frozen features ``(B, dim)``."""
+    with seeded(seed):
+        return Classifier(Identity(dim), n_classes, dropout)
+
+
+def has_batch_statistics(net: nn.Module) -> bool:
+    """Return whether a batch's outputs depend on which samples share it (batch norm that trains)."""
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules())

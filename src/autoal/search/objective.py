@@ -1,0 +1,64 @@
+"""What SearchNet, FitNet and the loss-prediction module minimise: functions of gates, losses and weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def standardise(losses: Tensor) -> Tensor:
+    """Return losses with mean 0 and standard deviation 1, or 0 where they are all equal, ``(B,)``."""
+    centred = losses - losses.mean()
+    return centred / centred.square().mean().sqrt().clamp(min=1e-6)
+
+
+def search_loss(gates: Tensor, losses: Tensor, relative: bool) -> Tensor:
+    r"""Return :math:`L_S = -\frac1B \sum_j \bar S_j \ell_j` (Eq. 8): gates belong on samples of high loss.
+
+    Args:
+        gates: ``(B,)``, with gradient.
+        losses: FitNet's cross-entropy ``(B,)``, without.
+        relative: Standardise the losses, which makes the scale of the term independent of the round.
+    """
+    return -(gates * (standardise(losses) if relative else losses)).mean()
+
+
+def anchor_loss(weights: Tensor, prior: Tensor) -> Tensor:
+    r"""Return :math:`KL(\frac1B \sum_j W_j \,\|\, \mathrm{prior})` in nats.
+
+    Args:
+        weights: ``(B, K)`` distributions over candidates.
+        prior: ``(K,)``.
+    """
+    mean = weights.mean(0)
+    return (mean * (mean.clamp(min=1e-12).log() - prior.log())).sum()
+
+
+def budget_loss(expected: Tensor, wanted: float) -> Tensor:
+    r"""Return :math:`((\alpha - tB) / tB)^2`, which pulls the expected count to the wanted one.
+
+    Eq. 9 uses a logistic of :math:`|\alpha - tB|`, which is flat once the miss exceeds about ten samples, and
+    Eq. 7 subtracts it, which would reward missing the budget.
+
+    Args:
+        expected: :math:`\alpha`, a scalar with gradient.
+        wanted: :math:`tB > 0`.
+    """
+    return ((expected - wanted) / wanted) ** 2
+
+
+def ranking_loss(predicted: Tensor, losses: Tensor, margin: float = 1.0) -> Tensor:
+    """Return the mean hinge over all pairs that are predicted in the wrong order, or too close.
+
+    Yoo and Kweon rank B/2 pairs that the order of the batch makes; all pairs do not depend on it and allow any
+    batch size.
+
+    Args:
+        predicted: Predicted losses ``(B,)``.
+        losses: True losses ``(B,)``, without gradient.
+        margin: Difference that the predictions of a pair shall have.
+    """
+    sign = torch.sign(losses[:, None] - losses[None, :])
+    hinge = torch.relu(margin - sign * (predicted[:, None] - predicted[None, :]))
+    pairs = (sign != 0).to(hinge.dtype)
+    return (hinge * pairs).sum() / pairs.sum().clamp(min=1.0)
