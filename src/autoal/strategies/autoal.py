@@ -137,7 +137,7 @@ class AutoAL(QueryStrategy):
                     columns["fitnet_loss"] = trainer.warm_up(
                         ids, targets.to(ctx.device), options.warmup_steps, progress
                     )
-            with ctx.phase("search") as progress:
+            with ctx.phase("updates") as progress:
                 half = hold_out(options, self.candidates, ctx, fitnet, halves, n, counts)
                 search = Search(
                     options,
