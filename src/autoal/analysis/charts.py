@@ -176,8 +176,12 @@ def difference_chart(result: SettingResult, styles: Mapping[str, Look]) -> Chart
         }
     ]
     layout = {
-        "height": 130 + 28 * len(rows),
-        "xaxis": {"title": {"text": f"AUBC minus that of {result.baseline}, percentage points"}, "zeroline": True},
+        "height": 140 + 28 * len(rows),
+        "xaxis": {
+            "title": {"text": f"AUBC minus that of {result.baseline}, percentage points"},
+            "zeroline": True,
+            "rangemode": "tozero",
+        },
         "yaxis": {"automargin": True},
     }
     return {"data": data, "layout": layout}

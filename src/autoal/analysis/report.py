@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from autoal.analysis import builders
 from autoal.analysis.latex import penalty_latex, result_latex
+from autoal.analysis.names import slugs
 from autoal.analysis.page import PageInput, build_page
 from autoal.analysis.pairwise import PenaltyMatrix
 from autoal.analysis.progress import track
@@ -105,29 +105,6 @@ def make_report(roots: Sequence[str | Path], out: Path, options: Options | None 
     return Report(page, results, overall, problems)
 
 
-def slug(label: str) -> str:
-    """Turn a label into a file name.
-
-    Args:
-        label: E.g. ``digits / mlp``.
-
-    Returns:
-        E.g. ``digits_mlp``.
-    """
-    return re.sub(r"[^A-Za-z0-9.=+-]+", "_", label).strip("_.") or "setting"
-
-
-def _slugs(labels: Sequence[str]) -> list[str]:
-    """File names of labels, made unique by a number where two labels differ only in punctuation."""
-    names: list[str] = []
-    for label in labels:
-        name, number = slug(label), 2
-        while name in names:
-            name, number = f"{slug(label)}-{number}", number + 1
-        names.append(name)
-    return names
-
-
 def _write_text(path: Path, text: str) -> None:
     with atomic_open(path) as file:
         file.write(text)
@@ -169,8 +146,8 @@ def _runs(setting: Setting) -> list[Run]:
 
 
 def _matrices(results: Sequence[SettingResult], overall: Overall) -> dict[str, PenaltyMatrix]:
-    settings = _slugs([result.setting.label for result in results])
-    datasets = _slugs(list(overall.datasets))
+    settings = slugs([result.setting.label for result in results])
+    datasets = slugs(list(overall.datasets))
     named = {f"penalty_setting_{name}": r.penalty for name, r in zip(settings, results, strict=True)}
     named |= {f"penalty_dataset_{name}": m for name, m in zip(datasets, overall.datasets.values(), strict=True)}
     return named | {"penalty_overall": overall.overall}
@@ -184,7 +161,7 @@ def _write_figures(
     from autoal.analysis.figures import cd_figure, curve_figure, penalty_figure, save_figure, seconds_figure
 
     jobs: list[tuple[str, Callable[[], Figure]]] = []
-    for name, result in zip(_slugs([r.setting.label for r in results]), results, strict=True):
+    for name, result in zip(slugs([r.setting.label for r in results]), results, strict=True):
         jobs.append((f"curves_{name}", partial(curve_figure, result, styles)))
         if any(s.seconds for s in result.strategies):
             jobs.append((f"seconds_{name}", partial(seconds_figure, result)))

@@ -81,8 +81,8 @@ def _ranks(overall: Overall, alpha: float) -> Item:
         items.append(note_item(f"No test is possible: {test.note}."))
     else:
         text = (
-            f"Friedman χ² = {test.chi2:.2f} (p = {format_cell(test.p, 'p')}), "
-            f"Iman–Davenport F = {format_cell(test.f, 'number')} (p = {format_cell(test.p_f, 'p')}), "
+            f"Friedman χ² = {test.chi2:.2f} ({_p(test.p)}), "
+            f"Iman–Davenport F = {format_cell(test.f, 'number')} ({_p(test.p_f)}), "
             f"{len(test.blocks)} data sets. Strategies joined by a bar differ by less than the critical "
             f"difference {test.cd:.2f} (Nemenyi, level {alpha:g})."
         )
@@ -100,6 +100,11 @@ def _ranks(overall: Overall, alpha: float) -> Item:
             note_item(f"Not ranked, because they did not run in every setting: {', '.join(overall.left_out)}.")
         )
     return section_item("ranks", "Ranks", "Ranks over data sets", intro, items)
+
+
+def _p(value: float) -> str:
+    text = format_cell(value, "p")
+    return f"p {text[0]} {text[1:]}" if text.startswith("<") else f"p = {text}"
 
 
 def _provenance(runs: Sequence[Run]) -> Item:

@@ -100,10 +100,10 @@ def _pairs(result: SettingResult, content: PageInput) -> Item:
             {"type": "text", "text": _PENALTY_TEXT.format(alpha=content.alpha)},
             chart_item(penalty_chart(result.penalty), "chart-penalty"),
         ]
-        if most < 6:
+        if 2 / 2**most >= content.alpha:
             text = (
                 f"With {most} common seeds Wilcoxon's p cannot be smaller than {2 / 2**most:g}; more seeds are "
-                "needed before that test can find anything at the 5% level."
+                f"needed before that test can find anything at level {content.alpha:g}."
             )
             items.append(note_item(text))
     tests = [

@@ -15,15 +15,18 @@
   function theme(layout) {
     const style = getComputedStyle(document.documentElement);
     const ink = style.getPropertyValue("--ink").trim();
+    const soft = style.getPropertyValue("--soft").trim();
     const line = style.getPropertyValue("--line").trim();
     const paper = style.getPropertyValue("--paper").trim();
     const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true };
     return {
-      margin: { l: 70, r: 20, t: 12, b: 56 },
+      margin: { l: 70, r: 20, t: 34, b: 56 },
       ...layout,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 13 },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: ink },
+      legend: { traceorder: "normal", ...layout.legend },
       hoverlabel: { bgcolor: paper, bordercolor: line, font: { color: ink } },
       xaxis: { ...axis, ...layout.xaxis },
       yaxis: { ...axis, ...layout.yaxis },
@@ -32,7 +35,8 @@
 
   function draw(box) {
     const figure = pending.get(box);
-    const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+    // The buttons are named one by one, because Plotly's default ones include an upload.
+    const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] };
     Plotly.newPlot(box, figure.data, theme(figure.layout), config).then(() => box.setAttribute("data-drawn", "true"));
   }
 
