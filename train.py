@@ -10,7 +10,7 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from autoal.config import command_line, run_directory
+from autoal.config import command_line, errors_in_one_line, run_directory
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -18,7 +18,8 @@ def train(config: DictConfig) -> float | None:
     """Run the experiment of a composed config; returns the final test accuracy."""
     from autoal.runner import run  # heavy imports wait until there is something to run
 
-    final_acc: float | None = run(config, run_directory(config))["final_acc"]
+    with errors_in_one_line():
+        final_acc: float | None = run(config, run_directory(config))["final_acc"]
     return final_acc
 
 

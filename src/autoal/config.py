@@ -9,7 +9,8 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,26 @@ def command_line(main: Callable[[], Any]) -> None:
         _fail(explain(error), wanted_trace)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    finally:
+        if wanted_trace is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """End a single run with one line and status 1 on an error of the user.
+
+    In a multirun the error goes on to Hydra, which runs the other cells first.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    try:
+        yield
+    except AutoALError as error:
+        if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        _fail(str(error), None)
 
 
 def _fail(message: str, wanted_trace: str | None) -> None:

@@ -6,25 +6,27 @@ import logging
 import os
 import signal
 import time
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from autoal.analysis.curves import aubc
-from autoal.analysis.plots import plot_curve
 from autoal.callbacks.active_learning import ActiveLearning
 from autoal.callbacks.view import make_view
 from autoal.checkpoints import AtomicCheckpointIO, find_checkpoint
 from autoal.data.build import build_augmentations, build_dataset
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.errors import AutoALError
+from autoal.loggers.base import RunInfo, RunListener
+from autoal.loggers.build import build_loggers
+from autoal.loggers.files import FileListener
+from autoal.logs import log_to
 from autoal.loop import LoopConfig
 from autoal.models.build import ClassifierFactory
 from autoal.models.lit import LitClassifier
@@ -50,6 +52,7 @@ class Experiment:
         task: Recipe for classifiers, with the data in it.
         module: The LightningModule.
         overrides: The command line's overrides, for the record.
+        listeners: Told what happens; made when the run starts, on rank 0.
     """
 
     config: dict[str, Any]
@@ -59,6 +62,7 @@ class Experiment:
     task: Task
     module: LitClassifier
     overrides: Sequence[str] = ()
+    listeners: list[RunListener] = field(default_factory=list)
 
     @classmethod
     def build(
@@ -98,12 +102,11 @@ class Experiment:
         strategy.check(module.net)
         return cls(cfg, RunDir(run_dir), strategy, loop, task, module, overrides)
 
-    def run(self, resume: bool = False, loggers: list[Logger] | None = None) -> dict[str, Any]:
+    def run(self, resume: bool = False) -> dict[str, Any]:
         """Run the experiment to its end.
 
         Args:
             resume: Continue from the run directory's checkpoint.
-            loggers: Lightning loggers, besides the CSV files that every run writes.
 
         Returns:
             The content of ``summary.json``.
@@ -119,15 +122,15 @@ class Experiment:
                 self.run_dir.write_config(self.config, self.overrides)
         started = time.time()
         callback = self._callback(main)
-        trainer = self._trainer(callback, loggers or [])
+        trainer = self._trainer(callback)
         summary = self._summary("running", callback, trainer, started)
         if main:
             self.run_dir.write_summary(summary)
+            for listener in self.listeners:
+                listener.start(self._info(resume))
         status, message = "failed", ""
         try:
-            with warnings.catch_warnings():
-                # Lightning's advice on workers, logging intervals and the like is about loops that this is not.
-                warnings.filterwarnings("ignore", module="lightning")
+            with log_to(self.run_dir.log_file) if main else nullcontext():
                 trainer.fit(self.module, datamodule=self.task.data, ckpt_path=checkpoint, weights_only=True)
             status = "finished" if callback.finished else "interrupted"
         except (KeyboardInterrupt, SystemExit):
@@ -143,6 +146,8 @@ class Experiment:
             if main:
                 summary = self._summary(status, callback, trainer, started, message)
                 self.run_dir.write_summary(summary)
+                for listener in self.listeners:
+                    listener.finish(summary)
                 self.run_dir.release()
         self._farewell(callback, summary)
         return summary
@@ -150,17 +155,24 @@ class Experiment:
     def _callback(self, main: bool) -> ActiveLearning:
         title = f"{self.config['dataset']['name']}, {self.strategy.name}, seed {self.task.seed}"
 
-        def figures(rows: list[dict[str, Any]]) -> None:
-            plot_curve(rows, self.run_dir.curve_png, title)
-            draw = getattr(self.strategy, "write_figures", None)
-            if draw is not None:
-                draw(self.run_dir.path, rows)
+        files = FileListener(title, getattr(self.strategy, "write_figures", None))
+        self.listeners = [files, *build_loggers(self.config["logger"])] if main else []
+        view = make_view(show=main)
+        return ActiveLearning(self.strategy, self.loop, self.task, self.run_dir, view, self.listeners)
 
-        return ActiveLearning(
-            self.strategy, self.loop, self.task, self.run_dir, make_view(show=main), on_round=figures
+    def _info(self, resumed: bool) -> RunInfo:
+        info = self.task.data.dataset.info
+        return RunInfo(
+            run_dir=self.run_dir.path,
+            config=self.config,
+            recipe=recipe_hash(self.config),
+            strategy=self.strategy.name,
+            seed=self.task.seed,
+            class_names=info.class_names or tuple(str(i) for i in range(info.n_classes)),
+            resumed=resumed,
         )
 
-    def _trainer(self, callback: ActiveLearning, loggers: list[Logger]) -> pl.Trainer:
+    def _trainer(self, callback: ActiveLearning) -> pl.Trainer:
         options = dict(self.config["trainer"])
         options.pop("name", None)
         flush = bool(options.pop("flush_denormal", True))
@@ -176,7 +188,7 @@ class Experiment:
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            logger=loggers or False,
+            logger=False,
             callbacks=[callback],
             plugins=[AtomicCheckpointIO()],
         )

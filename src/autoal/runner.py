@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from omegaconf import DictConfig
 
 from autoal.errors import AutoALError, unknown_name
 from autoal.experiment import Experiment
+from autoal.logs import quiet
 
 ROOT_KEYS = (
     "dataset",
@@ -52,9 +52,3 @@ def overrides() -> list[str]:
     from hydra.core.hydra_config import HydraConfig
 
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-
-
-def quiet() -> None:
-    """Keep the libraries' chatter out of the way; warnings and errors stay."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.inference import Evaluation, Needs, ProgressFn, evaluate, pool_pass
+from autoal.loggers.base import BoughtBatch, RunListener
 from autoal.loop import LoopConfig
 from autoal.models.classifier import Classifier
 from autoal.models.lit import LitClassifier
@@ -45,7 +46,7 @@ class ActiveLearning(pl.Callback):
         task: The recipe for classifiers, shared with strategies that train networks of their own.
         run_dir: Where files go.
         view: What a person sees.
-        on_round: Told the rows so far whenever one was added (loggers, figures).
+        listeners: Told what happens, on rank 0 (loggers, figures).
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class ActiveLearning(pl.Callback):
         task: Task,
         run_dir: RunDir,
         view: PlainView,
-        on_round: Callable[[list[dict[str, Any]]], None] = lambda rows: None,
+        listeners: Sequence[RunListener] = (),
     ) -> None:
         self.strategy = strategy
         self.loop = loop
@@ -66,11 +67,12 @@ class ActiveLearning(pl.Callback):
         self.seed = task.seed
         self.records = RoundRecords()
         self.finished = False
-        self._on_round = on_round
+        self._listeners = tuple(listeners)
         self._initial: dict[str, Tensor] = {}
         self._ahead: dict[int, list[Purchase]] = {}
         self._best: dict[str, Any] = {"acc": -1.0, "epoch": 0, "weights": None}
         self._epoch_start = 0.0
+        self._predictions = torch.empty(0, dtype=torch.int64)
 
     # --- start -----------------------------------------------------------------------------------------
 
@@ -135,6 +137,10 @@ class ActiveLearning(pl.Callback):
         with trainer.precision_plugin.forward_context():
             stop = self._validate(pl_module) or stop
         self.records.add_seconds("train", time.perf_counter() - self._epoch_start)
+        if data.world.is_main:
+            lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+            for listener in self._listeners:
+                listener.epoch(data.round, data.epoch, {"train_acc": train_acc, "train_loss": loss, "lr": lr})
         self.view.epoch(data.round, len(data.pool.labelled), data.epoch, loop.epochs, train_acc, loss)
         if stop:
             self._end_round(trainer, pl_module, train_acc)
@@ -176,6 +182,7 @@ class ActiveLearning(pl.Callback):
         self.records.finish_row(row, None if selection is None else selection.log)
         if selection is not None:
             self._buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
+            self._tell_bought(selection)
             self._next_round(trainer, net)
         self._publish()
         self.finished = last
@@ -208,8 +215,24 @@ class ActiveLearning(pl.Callback):
         )
         with self._phase("select"):
             selection = self.strategy.query(context, self.loop.n_query)
+        rows = torch.searchsorted(unlabelled.ids, selection.ids)
+        self._predictions = unlabelled.logits.argmax(1).cpu()[rows]
         # All ranks hold the same outputs and streams; rank 0's word rules out a difference of rounding.
         return data.world.broadcast(selection)
+
+    def _tell_bought(self, selection: Selection) -> None:
+        if not self.data.world.is_main:
+            return
+        batch = BoughtBatch(
+            round=self.data.round + 1,
+            ids=selection.ids,
+            labels=self.data.pool.labels(selection.ids),
+            predictions=self._predictions,
+            scores=selection.scores,
+            images=lambda ids: self.data.split("train").source.fetch(ids).cpu(),
+        )
+        for listener in self._listeners:
+            listener.bought(batch)
 
     def _inputs(self, ids: Tensor) -> Tensor:
         raw = self.data.split("train").source.fetch(ids).to(self.task.device)
@@ -249,7 +272,8 @@ class ActiveLearning(pl.Callback):
         rows = self.records.rows
         if self.data.world.is_main:
             self.run_dir.write_rounds(rows)
-            self._on_round(rows)
+            for listener in self._listeners:
+                listener.round(rows)
         self.view.round_done(rows)
 
     @contextmanager

@@ -1,0 +1,1 @@
+"""Loggers, one module each, chosen by ``logger=[csv,wandb,...]``."""

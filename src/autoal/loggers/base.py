@@ -1,0 +1,75 @@
+"""What is told about a run while it happens; loggers and figures listen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a listener is told at the start.
+
+    Attributes:
+        run_dir: The run directory.
+        config: The composed config.
+        recipe: The recipe's hash.
+        strategy: The strategy's name.
+        seed: The experiment's seed.
+        class_names: One name per class.
+        resumed: Whether an earlier part of this run stands in the directory.
+    """
+
+    run_dir: Path
+    config: Mapping[str, Any]
+    recipe: str
+    strategy: str
+    seed: int
+    class_names: Sequence[str]
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class BoughtBatch:
+    """The labels bought at the end of a round.
+
+    Attributes:
+        round: The round that trains on them first.
+        ids: Sample ids ``(n,)``.
+        labels: Bought labels ``(n,)``.
+        predictions: What the classifier predicted before ``(n,)``.
+        scores: The strategy's scores ``(n,)``.
+        images: Gives the raw inputs of some ids.
+    """
+
+    round: int
+    ids: Tensor
+    labels: Tensor
+    predictions: Tensor
+    scores: Tensor
+    images: Callable[[Tensor], Tensor]
+
+
+class RunListener:
+    """Does nothing; subclasses take what they want. Called on rank 0 alone."""
+
+    def start(self, info: RunInfo) -> None:
+        """Handle the start of the run."""
+
+    def epoch(self, round_: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Handle the end of an epoch; ``metrics`` holds ``train_acc``, ``train_loss`` and ``lr``."""
+
+    def bought(self, batch: BoughtBatch) -> None:
+        """Handle a query's labels, before the row of their round."""
+
+    def round(self, rows: Sequence[Row]) -> None:
+        """Handle a finished round: ``rows[-1]``."""
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Handle the end of the run, whatever its status."""

@@ -1,0 +1,33 @@
+"""Make the loggers of a ``logger`` config."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from autoal.errors import unknown_name
+from autoal.loggers.base import RunListener
+
+LOGGERS = {"csv": None, "wandb": "WandbLogger", "tensorboard": "TensorBoardLogger"}
+"""Name -> class in the module of that name; csv is what every run writes by itself."""
+
+
+def build_loggers(config: Mapping[str, Any]) -> list[RunListener]:
+    """Make the loggers; a library is imported only if its logger is asked for.
+
+    Args:
+        config: One mapping of options per logger name.
+
+    Raises:
+        AutoALError: If a name does not exist.
+    """
+    loggers: list[RunListener] = []
+    for name, options in config.items():
+        if name not in LOGGERS:
+            raise unknown_name("logger", name, LOGGERS)
+        cls = LOGGERS[name]
+        if cls is not None:
+            module = importlib.import_module(f"autoal.loggers.{name}")
+            loggers.append(getattr(module, cls)(**(options or {})))
+    return loggers

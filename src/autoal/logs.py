@@ -1,0 +1,38 @@
+"""Logging: everything into the run's ``train.log``, warnings alone to the terminal."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def quiet() -> None:
+    """Keep the libraries' chatter out of the terminal; their warnings and errors stay."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("autoal").setLevel(logging.INFO)
+    # Lightning's advice on workers, intervals and the like is about loops that this package's are not.
+    warnings.filterwarnings("ignore", module="lightning")
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Append the package's records to a file for the time of the block."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter(FORMAT))
+    root = logging.getLogger()
+    # The console keeps to warnings though the package's records go down to INFO.
+    for other in root.handlers:
+        if type(other) is logging.StreamHandler and other.level < logging.WARNING:
+            other.setLevel(logging.WARNING)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
