@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 import autoal.kernels as kernels
 from autoal.errors import AutoALError
 
-SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
 def _alfamix(mode):
     def run(logits, x, n, generator, side):
         targets = torch.arange(side["x"].shape[0]) % logits.shape[1]
         g = torch.Generator().manual_seed(0)
-        weight = torch.randn(logits.shape[1], x.shape[1], generator=g).to(x.dtype)
-        bias = torch.zeros(logits.shape[1], dtype=x.dtype)
+        weight = torch.randn(logits.shape[1], x.shape[1], generator=g).to(x)
+        bias = torch.zeros(logits.shape[1]).to(x)
         return kernels.alfamix(x, logits, side["x"], targets, weight, bias, n, generator, mode=mode, alpha_cap=0.5)
 
     return run
@@ -86,7 +86,7 @@ def test_exactly_n_unique_valid_rows(name):
         assert picks.index.dtype == torch.int64
         assert picks.index.shape == picks.score.shape == (n,)
         assert len(set(picks.index.tolist())) == n
-        assert 0 <= int(picks.index.min())
+        assert int(picks.index.min()) >= 0
         assert int(picks.index.max()) < len(logits)
         assert torch.isfinite(picks.score).all()
         assert all(isinstance(v, float) and math.isfinite(v) for v in picks.log.values())
@@ -125,20 +125,15 @@ def test_names_are_functions_and_documented():
         assert inspect.getdoc(thing), name
 
 
-@pytest.mark.parametrize("name", BATCH)
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("name", [name for name in BATCH if "alpha_" not in name and "random" not in name])
 def test_on_an_accelerator_the_picks_are_those_of_the_cpu(name):
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device here")
     g = torch.Generator().manual_seed(0)
     logits, x = (
         torch.randn(500, 5, generator=g, dtype=torch.float64),
         torch.randn(500, 8, generator=g, dtype=torch.float64),
     )
     side = {"x": torch.randn(9, 8, generator=g, dtype=torch.float64), "logits": torch.randn(9, 5, generator=g)}
-    if name in ("alfamix_alpha_opt", "alfamix_random_alpha"):
-        pytest.skip("mixing ratios are drawn on the device")
-    if name.startswith("alfamix"):
-        pytest.skip("the helper of this test makes its head on the CPU")
     here = BATCH[name](logits, x, 40, torch.Generator().manual_seed(1), side)
     there = BATCH[name](
         logits.cuda(), x.cuda(), 40, torch.Generator().manual_seed(1), {k: v.cuda() for k, v in side.items()}

@@ -72,7 +72,7 @@ def caps(step: float) -> list[float]:
 def class_means(embeddings: Tensor, targets: Tensor, classes: int) -> Tensor:
     """Mean embedding of each class in float64, ``(classes, D)``; a class without samples gets the mean of all."""
     x = embeddings.double()
-    onehot = torch.nn.functional.one_hot(targets.long(), classes).to(x.dtype)
+    onehot = torch.nn.functional.one_hot(targets.to(x.device).long(), classes).to(x.dtype)
     counts = onehot.sum(0)
     means = (onehot.T @ x) / counts.clamp(min=1).unsqueeze(1)
     return torch.where(counts.unsqueeze(1) > 0, means, x.mean(0))

@@ -114,7 +114,7 @@ def kmeans(
     centroids, assignment = weighted_kmeans(embeddings, n, generator, weights, max_iter, batch_size, tol, progress)
     factor = torch.ones(embeddings.shape[0], dtype=torch.float64, device=embeddings.device)
     if weights is not None:
-        factor = check_weights(weights, embeddings.shape[0])
+        factor = check_weights(weights, embeddings.shape[0]).to(embeddings.device)
     index = nearest_distinct(embeddings, centroids)
     share = cluster_sums(factor.unsqueeze(1), assignment, n).squeeze(1) / factor.sum()
     space = Points.centred(embeddings)
@@ -253,23 +253,41 @@ def _nearest_lists(space: Points, targets: Points, depth: int, taken: Tensor) ->
         block = torch.addmm(targets.norms, space.rows(low, high), targets.x.T, alpha=-2)
         block += space.norms[low:high].unsqueeze(1)
         block[taken[low:high]] = torch.inf
-        value = block.T if best is None else torch.cat([best, block.T], 1)
-        rows = torch.arange(low, high, device=space.device).expand(targets.n, -1)
-        index = rows if where is None else torch.cat([where, rows], 1)
-        if value.shape[1] > 4 * depth:
-            value, order = torch.topk(value, depth, dim=1, largest=False)
-            index = index.gather(1, order)
-        best, where = value, index
+        value, rows = _smallest(block, min(depth, high - low))
+        rows += low
+        if best is not None and where is not None:
+            value, rows = torch.cat([best, value]), torch.cat([where, rows])
+        if value.shape[0] > 4 * depth:
+            value, order = torch.topk(value, depth, dim=0, largest=False)
+            rows = rows.gather(0, order)
+        best, where = value, rows
     assert best is not None
     assert where is not None
     # The products above rounded: order the few that are left by differences, ties by row.
-    keep = min(depth, best.shape[1])
-    value, order = torch.topk(best, keep, dim=1, largest=False)
-    index = torch.sort(where.gather(1, order), dim=1).values
-    exact = torch.empty_like(value)
+    keep = min(depth, best.shape[0])
+    value, order = torch.topk(best, keep, dim=0, largest=False)
+    index = torch.sort(where.gather(0, order).T, dim=1).values
+    exact = torch.empty(targets.n, keep, dtype=space.dtype, device=space.device)
     for low, high in row_blocks(targets.n, 2 * keep * targets.x.shape[1], space.device):
         rows = space.values(index[low:high].reshape(-1)).view(high - low, keep, -1)
         exact[low:high] = (rows - targets.x[low:high].unsqueeze(1)).square_().sum(2)
     exact[taken[index]] = torch.inf
     exact, order = torch.sort(exact, dim=1, stable=True)
     return index.gather(1, order).masked_fill(torch.isinf(exact), -1)
+
+
+def _smallest(block: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+    """The ``depth`` smallest entries of each column of ``(rows, k)`` and their rows, ``(depth, k)`` each.
+
+    For a few of them repeated minima are much faster than a selection. ``block`` is used up.
+    """
+    if depth > _CANDIDATES:
+        value, rows = torch.topk(block, depth, dim=0, largest=False)
+        return value, rows
+    values, places = [], []
+    for _ in range(depth):
+        value, row = block.min(0)
+        values.append(value)
+        places.append(row)
+        block.scatter_(0, row.unsqueeze(0), torch.inf)
+    return torch.stack(values), torch.stack(places)
