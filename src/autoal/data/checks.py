@@ -27,8 +27,13 @@ def check_labels(labels: Tensor, n_classes: int, path: Path) -> None:
         raise AutoALError(f"{path} row {row}: label {int(labels[row])} is outside 0..{n_classes - 1}")
 
 
-def check_finite(features: Tensor, path: Path | str) -> None:
+def check_finite(features: Tensor, where: str, first_row: int = 0) -> None:
     """Check that features ``(N, F)`` hold no NaN and no infinity.
+
+    Args:
+        features: The features.
+        where: Where they come from, for the message.
+        first_row: Number of the first row.
 
     Raises:
         AutoALError: Naming the first row and column that do.
@@ -37,5 +42,5 @@ def check_finite(features: Tensor, path: Path | str) -> None:
     if len(bad):
         row, column = (int(i) for i in bad[0][:2])
         raise AutoALError(
-            f"{path} row {row}: feature {column} is {float(features[row, column])}, not a finite number"
+            f"{where} row {first_row + row}: feature {column} is {float(features[row, column])}, not a finite number"
         )

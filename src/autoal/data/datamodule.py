@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         max_device_bytes: Splits move to the training device whole as long as they fit into this together; the
             training split comes first.
         prefetch: Batches fetched ahead for sources that stay off the device.
+
+    Attributes:
+        extra_samples: Gives ids and classes that train along without having been bought, or None; set by
+            the loop from the strategy's training hook.
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.round = 0
         self.epoch = 0
         self._splits: dict[str, Split] = {}
-        self._train_extra: tuple[Tensor, Tensor] | None = None
+        self.extra_samples: Callable[[], tuple[Tensor, Tensor] | None] = lambda: None
 
     def setup(self, stage: str | None = None) -> None:
         """Load the data once and make the pool."""
@@ -97,9 +101,19 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         return self._splits[name]
 
     def train_dataloader(self) -> TrainLoader:
-        """Return this epoch's batches of the labelled pool."""
+        """Return this epoch's batches of the labelled pool, and of what a training hook adds to it.
+
+        A hook's samples come with classes that nobody bought (pseudo-labels); where the label has been
+        bought, the bought one counts.
+        """
         ids = self.pool.labelled
-        return self.train_loader(ids, self.pool.labels(ids), ("task", self.round), self.epoch)
+        targets = self.pool.labels(ids)
+        extra = self.extra_samples()
+        if extra is not None:
+            unbought = torch.isin(extra[0], self.pool.unlabelled)
+            ids = torch.cat([ids, extra[0][unbought]])
+            targets = torch.cat([targets, extra[1][unbought]])
+        return self.train_loader(ids, targets, ("task", self.round), self.epoch)
 
     def train_loader(
         self,

@@ -1,0 +1,149 @@
+"""What all datasets of image files share: a listing becomes splits of decoded images."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from autoal.data.base import Dataset, DatasetInfo, SampleSource, Split
+from autoal.data.images import Decoder, ImageFiles
+from autoal.data.statistics import channel_statistics
+from autoal.errors import AutoALError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+NORMALISE = ("train", "imagenet", "none")
+STATISTICS_SAMPLES = 1000
+
+
+@dataclass
+class Listing:
+    """The files of one split.
+
+    Attributes:
+        paths: One file per sample.
+        targets: Class of each sample; -1 where unknown.
+        where: For each sample, where its file is named (``labels.csv row 7``); or empty.
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    targets: list[int] = field(default_factory=list)
+    where: list[str] = field(default_factory=list)
+
+    def add(self, path: Path, target: int, where: str = "") -> None:
+        """Append a sample."""
+        self.paths.append(path)
+        self.targets.append(target)
+        if where:
+            self.where.append(where)
+
+    def select(self, rows: Tensor) -> Listing:
+        """Return the samples of ``rows``, in that order."""
+        wanted = rows.tolist()
+        where = [self.where[r] for r in wanted] if self.where else []
+        return Listing([self.paths[r] for r in wanted], [self.targets[r] for r in wanted], where)
+
+
+class ImageFileDataset(Dataset):
+    """Images in files. Subclasses say which files there are in :meth:`listing`.
+
+    Args:
+        info: What is known before the files are seen.
+        size: Height and width to resize to, or one number for both; None: as the files are.
+        channels: 3 for RGB, 1 for grey.
+        fit: ``"crop"`` or ``"stretch"``, see :class:`autoal.data.images.Decoder`.
+        normalise: ``"train"`` (mean and standard deviation of training images), ``"imagenet"`` or ``"none"``.
+        cache: Keep the decoded images in a memory-mapped file under ``<root>/.autoal-cache``.
+        workers: Decoding threads; 0: one per core, at most 16.
+    """
+
+    def __init__(
+        self,
+        info: DatasetInfo,
+        size: int | Sequence[int] | None = None,
+        channels: int = 3,
+        fit: str = "crop",
+        normalise: str = "train",
+        cache: bool = False,
+        workers: int = 0,
+    ) -> None:
+        if normalise not in NORMALISE:
+            raise AutoALError(f"dataset.normalise={normalise} is not one of {', '.join(NORMALISE)}")
+        self._decoder = Decoder(channels, _pair(size), fit)
+        self._normalise = normalise
+        self._cache = cache
+        self._workers = workers
+        shape = (channels, *self._decoder.size) if self._decoder.size else ()
+        self.info = replace(info, input_shape=shape)
+
+    @abstractmethod
+    def listing(self, root: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
+        """Return the files of each split and the class names.
+
+        Raises:
+            AutoALError: If something is missing or contradicts itself.
+        """
+
+    def load(self, root: Path) -> dict[str, Split]:
+        """List the files, check that they exist, and complete :attr:`info`."""
+        listings, class_names = self.listing(root)
+        for listing in listings.values():
+            check_files(listing)
+        train = listings["train"]
+        if not train.paths:
+            raise AutoALError(f"dataset {self.info.name} has no training images")
+        shape = self._decoder(train.paths[0], train.where[0] if train.where else "").shape
+        splits = {
+            name: Split(self._source(root, listing, shape), torch.tensor(listing.targets, dtype=torch.int64))
+            for name, listing in listings.items()
+        }
+        mean, std = self._statistics(splits["train"].source, shape[0])
+        self.info = replace(
+            self.info,
+            input_shape=tuple(shape),
+            n_classes=len(class_names),
+            class_names=class_names,
+            mean=mean,
+            std=std,
+        )
+        return splits
+
+    def _source(self, root: Path, listing: Listing, shape: tuple[int, ...]) -> SampleSource:
+        files = ImageFiles(listing.paths, self._decoder, shape, listing.where, self._workers)
+        return files.cached(root / ".autoal-cache") if self._cache and len(files) else files
+
+    def _statistics(self, source: SampleSource, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        if self._normalise == "train":
+            return channel_statistics(source, STATISTICS_SAMPLES)
+        if self._normalise == "none":
+            return (), ()
+        if channels == 1:
+            return (sum(IMAGENET_MEAN) / 3,), (sum(IMAGENET_STD) / 3,)
+        return IMAGENET_MEAN, IMAGENET_STD
+
+
+def _pair(size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    if isinstance(size, int):
+        return size, size
+    if len(size) != 2:
+        raise AutoALError(f"dataset.size={list(size)} is not a height and a width")
+    return int(size[0]), int(size[1])
+
+
+def check_files(listing: Listing) -> None:
+    """Check that every file of a listing exists.
+
+    Raises:
+        AutoALError: Naming the first that does not, and the row that names it.
+    """
+    for i, path in enumerate(listing.paths):
+        if not path.is_file():
+            named = f", named in {listing.where[i]}" if listing.where else ""
+            raise AutoALError(f"no image {path}{named}")
