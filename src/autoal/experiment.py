@@ -98,7 +98,7 @@ class Experiment:
         factory = ClassifierFactory(cfg["backbone"], dataset.info)
         recipe = OptimizerRecipe(cfg["optimizer"], loop.epochs)
         task = Task(factory, recipe, data, seed, loop.epochs, loop.stop_train_acc)
-        module = LitClassifier(task.initial_net(), recipe)
+        module = LitClassifier(task.initial_net(), recipe, strategy.training_hook(task))
         strategy.check(module.net)
         return cls(cfg, RunDir(run_dir), strategy, loop, task, module, overrides)
 

@@ -17,6 +17,7 @@ from autoal.callbacks.view import PlainView
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
 from autoal.errors import AutoALError
+from autoal.hooks import TrainingHook
 from autoal.inference import Evaluation, Needs, ProgressFn, evaluate, pool_pass
 from autoal.loggers.base import BoughtBatch, RunListener
 from autoal.loop import LoopConfig
@@ -92,8 +93,13 @@ class ActiveLearning(pl.Callback):
         purchases = self.data.world.broadcast(self.run_dir.ledger.read() if self.data.world.is_main else [])
         for purchase in purchases[known:]:
             self._ahead.setdefault(purchase.round, []).append(purchase)
+        hook = self._hook(pl_module)
+        if hook is not None:
+            self.data.extra_samples = hook.extra_samples
         if known == 0:
             self._buy_initial()
+            if hook is not None:
+                hook.on_round_start(0)
         self.view.start(self._title(), self.loop.n_rounds + 1)
         if self.records.rows:
             self.view.round_done(self.records.rows)
@@ -120,6 +126,9 @@ class ActiveLearning(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock of the epoch."""
         self._epoch_start = time.perf_counter()
+        hook = self._hook(pl_module)
+        if hook is not None:
+            hook.on_epoch_start(self.data.round, self.data.epoch)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count the epoch; end the round if it is over."""
@@ -179,11 +188,14 @@ class ActiveLearning(pl.Callback):
             row = self.records.start_row(data.round, len(data.pool.labelled), test, val, train_acc, data.epoch)
             if not last:
                 selection = self._query(net)
-        self.records.finish_row(row, None if selection is None else selection.log)
+        columns = {} if selection is None else selection.log
+        if module.hook is not None:
+            columns = {**module.hook.on_round_end(), **columns, "seconds_hook": module.take_hook_seconds()}
+        self.records.finish_row(row, columns)
         if selection is not None:
             self._buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
             self._tell_bought(selection)
-            self._next_round(trainer, net)
+            self._next_round(trainer, module)
         self._publish()
         self.finished = last
         self._save(trainer)
@@ -259,9 +271,11 @@ class ActiveLearning(pl.Callback):
         pool.replay(done)
         pool.add(fresh, labels, validation=source == "val")
 
-    def _next_round(self, trainer: pl.Trainer, net: Classifier) -> None:
+    def _next_round(self, trainer: pl.Trainer, module: LitClassifier) -> None:
         if not self.loop.warm_start:
-            net.load_state_dict(self._initial)
+            module.net.load_state_dict(self._initial)
+        if module.hook is not None:
+            module.hook.on_round_start(self.data.round + 1)
         trainer.strategy.setup_optimizers(trainer)
         self.data.round += 1
         self.data.epoch = 0
@@ -320,3 +334,8 @@ class ActiveLearning(pl.Callback):
     def _net(module: pl.LightningModule) -> Classifier:
         assert isinstance(module, LitClassifier)
         return module.net
+
+    @staticmethod
+    def _hook(module: pl.LightningModule) -> TrainingHook | None:
+        assert isinstance(module, LitClassifier)
+        return module.hook

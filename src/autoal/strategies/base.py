@@ -19,6 +19,7 @@ from autoal.kernels.types import Picks
 from autoal.models.classifier import Classifier
 
 if TYPE_CHECKING:
+    from autoal.hooks import TrainingHook
     from autoal.task import Task
 
 PhaseFn = Callable[[str], AbstractContextManager[ProgressFn]]
@@ -142,6 +143,14 @@ class QueryStrategy(ABC):
                 f"strategy '{self.name}' needs Monte-Carlo dropout, but backbone.dropout=0; "
                 "set backbone.dropout to a value in (0, 1), e.g. backbone.dropout=0.5"
             )
+
+    def training_hook(self, task: Task) -> TrainingHook | None:
+        """Return what this strategy adds to the classifier's training, or None; called once, before it.
+
+        Args:
+            task: The experiment's recipe, data and seed.
+        """
+        return None
 
     def query(self, ctx: QueryContext, n: int) -> Selection:
         """Choose exactly ``n`` unique ids of the unlabelled pool.
