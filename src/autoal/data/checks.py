@@ -42,5 +42,6 @@ def check_finite(features: Tensor, where: str, first_row: int = 0) -> None:
     if len(bad):
         row, column = (int(i) for i in bad[0][:2])
         raise AutoALError(
-            f"{where} row {first_row + row}: feature {column} is {float(features[row, column])}, not a finite number"
+            f"{where} row {first_row + row}: feature {column} is {float(features[row, column])}, not a finite "
+            "number"
         )
