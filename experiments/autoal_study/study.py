@@ -103,7 +103,7 @@ def compose(name: str, arm: str, seed: int, data_dir: Path | None, run_dir: Path
     assert isinstance(composed, dict)
     config = {str(key): value for key, value in composed.items() if key != "hydra"}
     config["strategy"] = ARMS[arm]
-    config["logger"] = []
+    config["logger"] = {}
     if name == "mnist":
         whole = config["dataset"]
         config["dataset"] = {"_target_": "sets.Part", "of": whole, "n_train": 10_000, "name": "mnist_10k"}
