@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as torch_dist
 from torch import Tensor, nn
 
 T = TypeVar("T")
+
+PATIENCE = timedelta(days=7)
+"""How long a rank waits in a collective: as long as rank 0 may need to write or a strategy to choose.
+
+A rank that died is noticed by whoever started the ranks, not by this time-out.
+"""
 
 
 @dataclass(frozen=True)
@@ -23,11 +30,22 @@ class World:
         rank: This process, ``0 <= rank < size``.
         size: Number of processes.
         device: Where collectives take their tensors (the GPU for NCCL).
+        control: A process group on the CPU for small questions; None: the default one.
     """
 
     rank: int = 0
     size: int = 1
     device: torch.device = torch.device("cpu")
+    control: Any = None
+
+    @classmethod
+    def join(cls, rank: int, size: int, device: torch.device) -> World:
+        """Take this process's place in the process group that Lightning has made."""
+        control = None
+        if size > 1 and torch_dist.get_backend() != "gloo":
+            # Questions such as "was anyone asked to stop?" go over the CPU, so they don't wait for the GPU's queue.
+            control = torch_dist.new_group(backend="gloo", timeout=PATIENCE)
+        return cls(rank, size, device, control)
 
     @property
     def is_main(self) -> bool:
@@ -45,6 +63,27 @@ class World:
         total = tensor.detach().clone().to(self.device)
         torch_dist.all_reduce(total)
         return total.to(tensor.device)
+
+    def largest(self, values: Sequence[int]) -> list[int]:
+        """Return the elementwise maximum over ranks of a few integers, without waiting for a GPU."""
+        if self.size == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.int64)
+        torch_dist.all_reduce(tensor, op=torch_dist.ReduceOp.MAX, group=self.control)
+        return [int(v) for v in tensor]
+
+    def sync_buffers(self, module: nn.Module) -> None:
+        """Give every rank rank 0's buffers, e.g. BatchNorm's running statistics.
+
+        Each rank's statistics come from its own share of the batches; an evaluation that is split over
+        ranks needs one network.
+        """
+        if self.size == 1:
+            return
+        for buffer in module.buffers():
+            moved = buffer.detach().to(self.device)
+            torch_dist.broadcast(moved, src=0)
+            buffer.copy_(moved)
 
     def broadcast(self, value: T) -> T:
         """Return rank 0's (picklable) value on every rank."""

@@ -39,6 +39,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         prefetch: Batches fetched ahead for sources that stay off the device.
 
     Attributes:
+        start_batch: Batches of this epoch that were trained on before a resume.
         extra_samples: Gives ids and classes that train along without having been bought, or None; set by
             the loop from the strategy's training hook.
     """
@@ -67,6 +68,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.world = World()
         self.round = 0
         self.epoch = 0
+        self.start_batch = 0
         self._splits: dict[str, Split] = {}
         self.extra_samples: Callable[[], tuple[Tensor, Tensor] | None] = lambda: None
 
@@ -113,7 +115,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             unbought = torch.isin(extra[0], self.pool.unlabelled)
             ids = torch.cat([ids, extra[0][unbought]])
             targets = torch.cat([targets, extra[1][unbought]])
-        return self.train_loader(ids, targets, ("task", self.round), self.epoch)
+        return self.train_loader(ids, targets, ("task", self.round), self.epoch, start=self.start_batch)
 
     def train_loader(
         self,
@@ -122,6 +124,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         stream: Sequence[str | int],
         epoch: int,
         batch_size: int | None = None,
+        start: int = 0,
     ) -> TrainLoader:
         """Return one epoch of training batches over any bought samples.
 
@@ -131,6 +134,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             stream: Names the random streams, e.g. ``("fitnet", round)``.
             epoch: Epoch within the stream.
             batch_size: Global batch size; default: the experiment's.
+            start: Batches of this epoch that are done already.
         """
         return TrainLoader(
             self._splits["train"].source,
@@ -141,6 +145,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             epoch_key=stream_seed(self.seed, "epoch", *stream, epoch),
             world=self.world,
             prefetch=self._prefetch_for("train"),
+            start=start,
         )
 
     def eval_loader(self, split: str, ids: Tensor | None = None, world: World | None = None) -> EvalLoader:

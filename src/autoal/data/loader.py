@@ -47,6 +47,7 @@ class TrainLoader:
         epoch_key: Seed of the epoch's augmentation and dropout streams.
         world: This rank's place.
         prefetch: Batches fetched ahead by a thread, for sources that read files.
+        start: Batches at the front that were trained on before a resume, and are left out.
     """
 
     def __init__(
@@ -59,11 +60,12 @@ class TrainLoader:
         epoch_key: int,
         world: World = World(),
         prefetch: int = 0,
+        start: int = 0,
     ) -> None:
         self._source = source
         self._ids = ids
         self._targets = targets
-        self._batches = global_batches(len(ids), batch_size, order)
+        self._batches = global_batches(len(ids), batch_size, order)[start:]
         self._epoch_key = epoch_key
         self._world = world
         self._prefetch = prefetch
