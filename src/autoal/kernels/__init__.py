@@ -12,7 +12,7 @@ Example:
 """
 
 from autoal.kernels.adversarial import bim_distance, deepfool_distance
-from autoal.kernels.alfamix import alfamix
+from autoal.kernels.alfamix import alfamix, alfamix_options
 from autoal.kernels.badge import badge
 from autoal.kernels.cdal import cdal
 from autoal.kernels.diverse_minibatch import diverse_minibatch
@@ -26,6 +26,7 @@ from autoal.kernels.uncertainty import entropy, least_confidence, margin, mean_l
 __all__ = [
     "Picks",
     "alfamix",
+    "alfamix_options",
     "badge",
     "bald",
     "bim_distance",

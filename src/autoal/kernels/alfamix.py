@@ -95,12 +95,7 @@ def alfamix(
         AutoALError: If shapes, values, labels, n or options are not usable.
     """
     _check(embeddings, logits, labelled_embeddings, labelled_targets, head_weight, head_bias, n)
-    if mode not in get_args(Mode):
-        raise unknown_name("ALFA-Mix mode", mode, get_args(Mode))
-    if not 0 < alpha_cap <= 1:
-        raise AutoALError(f"alpha_cap={alpha_cap}: the step of the cap must be in (0, 1].")
-    if learning_iterations < 1:
-        raise AutoALError(f"learning_iterations={learning_iterations}: at least 1 is needed.")
+    alfamix_options(mode, alpha_cap, learning_iterations)
     dtype = compute_dtype(embeddings)
     device = embeddings.device
     anchors = class_means(labelled_embeddings, labelled_targets, head_weight.shape[0])
@@ -135,6 +130,25 @@ def alfamix(
         taken[chosen.cpu()] = True
         chosen = torch.cat([chosen, choose_rest(taken, missing, generator).to(device)])
     return Picks(chosen, score, {**log, "filled": float(missing)})
+
+
+def alfamix_options(mode: str, alpha_cap: float, learning_iterations: int) -> None:
+    """Refuse options of :func:`alfamix` that mean nothing, before any time is spent.
+
+    Args:
+        mode: Name of the search.
+        alpha_cap: First cap and step.
+        learning_iterations: Tests per class and cap.
+
+    Raises:
+        AutoALError: If the mode is unknown or a number is out of range.
+    """
+    if mode not in get_args(Mode):
+        raise unknown_name("ALFA-Mix mode", mode, get_args(Mode))
+    if not 0 < alpha_cap <= 1:
+        raise AutoALError(f"alpha_cap={alpha_cap}: the step of the cap must be in (0, 1].")
+    if learning_iterations < 1:
+        raise AutoALError(f"learning_iterations={learning_iterations}: at least 1 is needed.")
 
 
 def candidate_rows(flip_cap: Tensor, n: int, alpha_cap: float, exact: bool) -> tuple[Tensor, float]:

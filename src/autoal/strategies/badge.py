@@ -1,0 +1,35 @@
+"""BADGE: uncertain and diverse at once, in the space of last-layer gradients."""
+
+from __future__ import annotations
+
+from autoal import kernels
+from autoal.inference import Needs
+from autoal.kernels.types import Picks
+from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
+from autoal.strategies.registry import register
+
+
+@register("badge")
+class BADGE(QueryStrategy):
+    """K-means++ seeds over the gradients that the predicted labels would cause in the last layer."""
+
+    info = StrategyInfo(
+        "hybrid",
+        "k-means++ over last-layer gradients at the predicted label",
+        "Ash, Zhang, Krishnamurthy, Langford, Agarwal: Deep Batch Active Learning by Diverse, Uncertain "
+        "Gradient Lower Bounds",
+        "ICLR 2020",
+    )
+
+    @property
+    def needs(self) -> Needs:
+        """Embeddings."""
+        return Needs(embeddings=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Draw the batch; the gradients are never written out."""
+        assert ctx.unlabelled.embeddings is not None
+        with ctx.phase("pick") as progress:
+            return kernels.badge(
+                ctx.unlabelled.logits, ctx.unlabelled.embeddings, n, ctx.generator(), progress=progress
+            )

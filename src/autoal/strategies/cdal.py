@@ -1,0 +1,32 @@
+"""CDAL: cover the space of predicted class distributions."""
+
+from __future__ import annotations
+
+from autoal import kernels
+from autoal.inference import Needs
+from autoal.kernels.types import Picks
+from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
+from autoal.strategies.registry import register
+
+
+@register("cdal")
+class CDAL(QueryStrategy):
+    """Greedy k-center under the symmetric Kullback-Leibler divergence of the predictions (CDAL-CS)."""
+
+    info = StrategyInfo(
+        "diversity",
+        "farthest-first cover of the predicted class distributions",
+        "Agarwal, Arora, Anand, Arora: Contextual Diversity for Active Learning",
+        "ECCV 2020",
+    )
+
+    @property
+    def needs(self) -> Needs:
+        """Logits of the labelled samples."""
+        return Needs(labelled=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Cover the predictions from those on all labelled samples."""
+        assert ctx.labelled is not None
+        with ctx.phase("pick") as progress:
+            return kernels.cdal(ctx.unlabelled.logits, n, ctx.labelled.logits, progress=progress)

@@ -1,0 +1,66 @@
+"""Core-Set: cover the pool with as small a radius as a greedy choice can."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from autoal import kernels
+from autoal.inference import Needs
+from autoal.kernels.types import Picks
+from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
+from autoal.strategies.registry import register
+
+_PAPER = "Sener, Savarese: Active Learning for Convolutional Neural Networks: A Core-Set Approach"
+
+
+def _embeddings(ctx: QueryContext) -> tuple[Tensor, Tensor]:
+    """Embeddings of the pool and of the labelled samples."""
+    assert ctx.unlabelled.embeddings is not None
+    assert ctx.labelled is not None
+    assert ctx.labelled.embeddings is not None
+    return ctx.unlabelled.embeddings, ctx.labelled.embeddings
+
+
+@register("kcenter")
+class KCenter(QueryStrategy):
+    """Greedy k-center on the embeddings: each pick is the sample farthest from all labelled and picked ones."""
+
+    info = StrategyInfo(
+        "diversity", "farthest-first cover of the embeddings (Core-Set greedy)", _PAPER, "ICLR 2018"
+    )
+
+    @property
+    def needs(self) -> Needs:
+        """Embeddings of pool and labelled samples."""
+        return Needs(embeddings=True, labelled=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Cover the pool from all labelled centres."""
+        pool, labelled = _embeddings(ctx)
+        with ctx.phase("pick") as progress:
+            return kernels.kcenter(pool, n, labelled, progress=progress)
+
+
+@register("kcenter_pca")
+class KCenterPCA(QueryStrategy):
+    """Greedy k-center on the leading principal components of the embeddings.
+
+    Args:
+        components: Number of principal components, of pool and labelled samples together.
+    """
+
+    info = StrategyInfo("diversity", "Core-Set greedy on principal components", _PAPER, "ICLR 2018")
+
+    def __init__(self, components: int = 50) -> None:
+        self.components = components
+
+    @property
+    def needs(self) -> Needs:
+        """Embeddings of pool and labelled samples."""
+        return Needs(embeddings=True, labelled=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Project, then cover the pool from all labelled centres."""
+        pool, labelled = _embeddings(ctx)
+        with ctx.phase("pick") as progress:
+            return kernels.kcenter_pca(pool, n, labelled, components=self.components, progress=progress)
