@@ -16,6 +16,10 @@ def quiet() -> None:
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("autoal").setLevel(logging.INFO)
+    # The console keeps to warnings though the package's records go down to INFO.
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler and handler.level < logging.WARNING:
+            handler.setLevel(logging.WARNING)
     # Lightning's advice on workers, intervals and the like is about loops that this package's are not.
     warnings.filterwarnings("ignore", module="lightning")
 
@@ -26,10 +30,6 @@ def log_to(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(FORMAT))
     root = logging.getLogger()
-    # The console keeps to warnings though the package's records go down to INFO.
-    for other in root.handlers:
-        if type(other) is logging.StreamHandler and other.level < logging.WARNING:
-            other.setLevel(logging.WARNING)
     root.addHandler(handler)
     try:
         yield

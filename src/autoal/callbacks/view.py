@@ -52,6 +52,7 @@ class PlainView:
     def start(self, title: str, n_rounds: int) -> None:
         """Show what runs."""
         self._title = title
+        self._last_line = time.monotonic()
         self.console.print(f"AutoAL: {title}")
 
     def epoch(self, round_: int, n_labeled: int, epoch: int, epochs: int, train_acc: float, loss: float) -> None:
