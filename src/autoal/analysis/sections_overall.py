@@ -6,6 +6,8 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import matplotlib
+
 from autoal.analysis import builders
 from autoal.analysis.charts_compare import penalty_chart
 from autoal.analysis.figures import cd_figure
@@ -87,7 +89,9 @@ def _ranks(overall: Overall, alpha: float) -> Item:
             f"difference {test.cd:.2f} (Nemenyi, level {alpha:g})."
         )
         buffer = io.StringIO()
-        cd_figure(test).savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+        # A fixed salt makes the ids in the SVG the same every time.
+        with matplotlib.rc_context({"svg.hashsalt": "autoal"}):
+            cd_figure(test).savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
         svg = buffer.getvalue()
         items += [
             {"type": "text", "text": text},
