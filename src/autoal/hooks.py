@@ -8,7 +8,7 @@ A strategy returns a hook from :meth:`QueryStrategy.training_hook
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from autoal.models.classifier import Classifier, ClassifierOutput
 if TYPE_CHECKING:
     from autoal.distributed import World
 
+M = TypeVar("M", bound=nn.Module)
 Samples = tuple[Tensor, Tensor]
 """Ids ``(n,)`` and classes ``(n,)``, both int64."""
 
@@ -125,15 +126,19 @@ def join_hooks(hooks: Sequence[TrainingHook | None]) -> TrainingHook | None:
     return HookList(present)
 
 
+def seeded(build: Callable[[], M], seed: int) -> M:
+    """Build a module whose initial weights follow from a stream's seed, the global random state untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
 def reset(module: nn.Module, build: Callable[[], nn.Module], seed: int) -> None:
-    """Give a module in place the initial weights that ``build`` makes from a stream's seed.
+    """Give a module in place the initial weights of :func:`seeded`.
 
     Optimisers and DDP hold on to the parameters themselves, so these stay and their values change.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = build()
-    module.load_state_dict(fresh.state_dict())
+    module.load_state_dict(seeded(build, seed).state_dict())
 
 
 def real_rows(batch: Batch) -> Tensor:

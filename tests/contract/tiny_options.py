@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-TINY: dict[str, dict[str, Any]] = {}
+TINY: dict[str, dict[str, Any]] = {
+    "loss_prediction": {"fit_epochs": 2},
+}
