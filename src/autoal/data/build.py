@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from autoal.data.base import Dataset
 from autoal.data.transforms import Augmentation
 from autoal.data.variants import Variant, VariantDataset
+from autoal.instantiate import create
 
 COMMON_KEYS = ("name", "augment", "classes", "imbalance", "label_noise", "variant_seed")
 """Keys of a dataset config that are not constructor arguments of the dataset."""
@@ -38,8 +38,7 @@ def build_dataset(config: Mapping[str, Any]) -> Dataset:
     """
     settings = plain(config)
     options = {k: v for k, v in settings.items() if k not in COMMON_KEYS}
-    # _convert_=all: constructors get lists and dicts, not OmegaConf's containers.
-    dataset: Dataset = instantiate(options, _convert_="all")
+    dataset: Dataset = create("dataset", options)
     if settings.get("name"):
         dataset.info = replace(dataset.info, name=str(settings["name"]))
     variant = Variant.from_config(settings)
@@ -52,4 +51,4 @@ def build_augmentations(configs: Sequence[Mapping[str, Any]] | None) -> tuple[Au
     Args:
         configs: One mapping with ``_target_`` per augmentation, in their order; None or empty: none.
     """
-    return tuple(instantiate(config, _convert_="all") for config in plain(configs) or ())
+    return tuple(create("dataset.augment", config) for config in plain(configs) or ())

@@ -255,7 +255,8 @@ class OpenML(TableDataset):
                 data_home=str(cache),
                 as_frame=True,
                 parser="auto",
-                n_retries=0,
+                n_retries=1,
+                delay=0.1,
             )
         except OSError as error:
             raise AutoALError(

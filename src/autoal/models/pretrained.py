@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autoal.errors import AutoALError, unknown_name
 
@@ -83,3 +83,28 @@ def adapt_input_weight(weight: Tensor, channels: int) -> Tensor:
         return weight.sum(dim=1, keepdim=True)
     repeats = -(-channels // weight.shape[1])
     return weight.repeat(1, repeats, 1, 1)[:, :channels] * (weight.shape[1] / channels)
+
+
+def fit_state(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Load weights that must cover the module; entries it does not have (old heads) are left out.
+
+    Args:
+        module: Gets the weights.
+        state: The weights.
+        where: What they are, for the message.
+
+    Raises:
+        AutoALError: If one is missing or has another shape; names the first.
+    """
+    own = module.state_dict()
+    for name, value in own.items():
+        if name.endswith("num_batches_tracked"):
+            # A counter that old files lack and that only matters without a fixed momentum.
+            continue
+        if name not in state:
+            raise AutoALError(f"{where}: the weights hold no '{name}'; they belong to another network")
+        if state[name].shape != value.shape:
+            raise AutoALError(
+                f"{where}: '{name}' has shape {tuple(state[name].shape)}, the network's has {tuple(value.shape)}"
+            )
+    module.load_state_dict({name: state.get(name, value) for name, value in own.items()})

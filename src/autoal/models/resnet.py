@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from autoal.errors import AutoALError, unknown_name
 from autoal.models.base import Backbone
-from autoal.models.pretrained import adapt_input_weight, load_weights
+from autoal.models.pretrained import adapt_input_weight, fit_state, load_weights
 from autoal.models.shapes import image_shape
 
 STEMS = ("auto", "cifar", "imagenet")
@@ -71,12 +71,12 @@ class ResNet(Backbone):
         nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
         if pretrained is not None:
             state = load_weights(pretrained, {"imagenet": weights.url}, f"resnet{depth}")
-            state = {k: v for k, v in state.items() if not k.startswith("fc.")}
             if stem == "cifar":
                 state["conv1.weight"] = net.conv1.weight.data
-            else:
+            elif "conv1.weight" in state:
                 state["conv1.weight"] = adapt_input_weight(state["conv1.weight"], channels)
-            net.load_state_dict(state | {f"fc.{k}": v for k, v in net.fc.state_dict().items()})
+            net.fc = nn.Identity()
+            fit_state(net, state, f"pretrained={pretrained} of resnet{depth}")
         pools = stem == "imagenet" if maxpool is None else maxpool
         pool = nn.MaxPool2d(3, stride=2, padding=1) if pools else nn.Identity()
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, pool)
