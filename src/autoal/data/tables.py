@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -249,15 +250,18 @@ class OpenML(TableDataset):
 
         cache = root / "openml"
         try:
-            bunch = fetch_openml(
-                data_id=self._data_id,
-                target_column=self._target or "default-target",
-                data_home=str(cache),
-                as_frame=True,
-                parser="auto",
-                n_retries=1,
-                delay=0.1,
-            )
+            with warnings.catch_warnings():
+                # scikit-learn announces its retry; the error below says what the user needs to know.
+                warnings.simplefilter("ignore")
+                bunch = fetch_openml(
+                    data_id=self._data_id,
+                    target_column=self._target or "default-target",
+                    data_home=str(cache),
+                    as_frame=True,
+                    parser="auto",
+                    n_retries=1,
+                    delay=0.1,
+                )
         except OSError as error:
             raise AutoALError(
                 f"dataset {self.info.name}: not in {cache} and openml.org can't be reached ({error}); "

@@ -44,6 +44,7 @@ class VGG(Backbone):
         for layer in features:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
         if pretrained is not None:
             url = getattr(vgg, f"VGG{depth}{suffix.upper()}_Weights").IMAGENET1K_V1.url
