@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -42,26 +42,41 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if target.exists():
             target.replace(previous(target))
         target.with_name(f"{target.name}.new").replace(target)
+        _sync_directory(target.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    """Bring the renames to disk, so that a power cut does not undo them."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def find_checkpoint(path: Path) -> Path | None:
     """Return the newest checkpoint that can be read: ``path``, what a kill left beside it, or the previous one.
 
-    Loads with ``weights_only=True``, which executes nothing from the file.
+    Loads with ``weights_only=True``, which executes nothing from the file, and compares every part with its
+    checksum, which a load alone does not.
     """
     for candidate in (path, path.with_name(f"{path.name}.new"), previous(path)):
         if not candidate.exists():
             continue
-        problem = _problem(lambda c=candidate: torch.load(c, map_location="cpu", weights_only=True))  # type: ignore[misc]
+        problem = _problem(candidate)
         if problem is None:
             return candidate
         log.warning("checkpoint %s can't be read (%s); trying the one before it", candidate, problem)
     return None
 
 
-def _problem(load: Callable[[], Any]) -> str | None:
+def _problem(path: Path) -> str | None:
     try:
-        load()
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            return f"wrong checksum of {damaged}"
+        torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # any damage to the file counts the same
         return (str(error).splitlines() or [type(error).__name__])[0][:120]
     return None

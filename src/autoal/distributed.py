@@ -43,7 +43,7 @@ class World:
         """Take this process's place in the process group that Lightning has made."""
         control = None
         if size > 1 and torch_dist.get_backend() != "gloo":
-            # Questions such as "was anyone asked to stop?" go over the CPU, so they don't wait for the GPU's queue.
+            # Questions such as "was anyone told to stop?" go over the CPU and don't wait for the GPU's queue.
             control = torch_dist.new_group(backend="gloo", timeout=PATIENCE)
         return cls(rank, size, device, control)
 

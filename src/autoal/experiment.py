@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import time
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -19,10 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from autoal.analysis.curves import aubc
 from autoal.callbacks.active_learning import ActiveLearning
 from autoal.callbacks.view import make_view
-from autoal.checkpoints import AtomicCheckpointIO, find_checkpoint
+from autoal.checkpoints import find_checkpoint
 from autoal.data.build import build_augmentations, build_dataset
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.errors import AutoALError
+from autoal.launch import global_rank
 from autoal.loggers.base import RunInfo, RunListener
 from autoal.loggers.build import build_loggers
 from autoal.loggers.files import FileListener
@@ -33,9 +33,11 @@ from autoal.models.lit import LitClassifier
 from autoal.optim import OptimizerRecipe
 from autoal.recipe import recipe_hash
 from autoal.rundir import RunDir, git_commit, versions
+from autoal.signals import Stopped, StopRequest
 from autoal.strategies.base import QueryStrategy
 from autoal.strategies.registry import build as build_strategy
 from autoal.task import Task
+from autoal.trainer import build_trainer
 
 log = logging.getLogger(__name__)
 
@@ -114,51 +116,67 @@ class Experiment:
         Raises:
             AutoALError: For an error of the user or the world; the summary says ``failed``.
         """
-        main = not _is_worker()
-        checkpoint = find_checkpoint(self.run_dir.checkpoint) if resume else None
+        main = global_rank() == 0
+        stop = StopRequest()
+        callback = self._callback(main, stop)
+        trainer = build_trainer(self.config["trainer"], [callback])
         if main:
             self.run_dir.claim(resume)
             if not resume:
                 self.run_dir.write_config(self.config, self.overrides)
-        started = time.time()
-        callback = self._callback(main)
-        trainer = self._trainer(callback)
-        summary = self._summary("running", callback, trainer, started)
         if main:
-            self.run_dir.write_summary(summary)
+            self.run_dir.write_summary(self._summary("running", callback, trainer))
             for listener in self.listeners:
                 listener.start(self._info(resume))
+        checkpoint = find_checkpoint(self.run_dir.checkpoint) if resume else None
         status, message = "failed", ""
+        stop.install()
         try:
             with log_to(self.run_dir.log_file) if main else nullcontext():
                 trainer.fit(self.module, datamodule=self.task.data, ckpt_path=checkpoint, weights_only=True)
-            status = "finished" if callback.finished else "interrupted"
-        except (KeyboardInterrupt, SystemExit):
-            status, message = "interrupted", f"continue with: python train.py resume={self.run_dir.path}"
-            raise
+            status = "finished"
         except BaseException as error:
-            message = (str(error).splitlines() or [type(error).__name__])[0]
-            raise
+            stopped = isinstance(error, Stopped) or stop.signum
+            if not stopped:
+                message = (str(error).splitlines() or [type(error).__name__])[0]
+                raise
+            # A rank that was told to stop takes others with it, whose connections then break.
+            status, message = "interrupted", f"continue with: python train.py resume={self.run_dir.path}"
         finally:
             callback.view.stop()
-            # Lightning leaves the interrupt signal ignored after a Ctrl-C.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            stop.restore()
+            summary = self._summary(status, callback, trainer, message)
             if main:
-                summary = self._summary(status, callback, trainer, started, message)
-                self.run_dir.write_summary(summary)
-                for listener in self.listeners:
-                    listener.finish(summary)
-                self.run_dir.release()
-        self._farewell(callback, summary)
+                self._close(summary)
+        if status == "interrupted":
+            if main:
+                print(f"stopped by {signal.Signals(stop.signum).name}; {message}", file=sys.stderr)
+            stop.leave(stop.signum, main)
+        if main:
+            self._farewell(callback, summary)
         return summary
 
-    def _callback(self, main: bool) -> ActiveLearning:
+    def _close(self, summary: dict[str, Any]) -> None:
+        """Write the last summary and give the directory up, whatever else has gone wrong."""
+        try:
+            self.run_dir.write_summary(summary)
+            for listener in self.listeners:
+                listener.finish(summary)
+        except AutoALError as error:
+            if summary["status"] != "failed":
+                raise
+            # A full disk fails twice; the first error is the one to show.
+            log.warning("%s", error)
+        finally:
+            self.run_dir.release()
+
+    def _callback(self, main: bool, stop: StopRequest) -> ActiveLearning:
         title = f"{self.config['dataset']['name']}, {self.strategy.name}, seed {self.task.seed}"
 
         files = FileListener(title, getattr(self.strategy, "write_figures", None))
         self.listeners = [files, *build_loggers(self.config["logger"])] if main else []
         view = make_view(show=main)
-        return ActiveLearning(self.strategy, self.loop, self.task, self.run_dir, view, self.listeners)
+        return ActiveLearning(self.strategy, self.loop, self.task, self.run_dir, view, self.listeners, stop)
 
     def _info(self, resumed: bool) -> RunInfo:
         info = self.task.data.dataset.info
@@ -172,29 +190,8 @@ class Experiment:
             resumed=resumed,
         )
 
-    def _trainer(self, callback: ActiveLearning) -> pl.Trainer:
-        options = dict(self.config["trainer"])
-        options.pop("name", None)
-        flush = bool(options.pop("flush_denormal", True))
-        # Small networks trained to zero loss fill with denormal numbers, which a CPU adds five times slower.
-        torch.set_flush_denormal(flush)
-        return pl.Trainer(
-            **options,
-            max_epochs=-1,
-            reload_dataloaders_every_n_epochs=1,
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            limit_val_batches=0,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            logger=False,
-            callbacks=[callback],
-            plugins=[AtomicCheckpointIO()],
-        )
-
     def _summary(
-        self, status: str, callback: ActiveLearning, trainer: pl.Trainer, started: float, message: str = ""
+        self, status: str, callback: ActiveLearning, trainer: pl.Trainer, message: str = ""
     ) -> dict[str, Any]:
         rows = callback.records.rows
         accuracies = [r["test_acc"] for r in rows]
@@ -214,7 +211,7 @@ class Experiment:
             "n_labeled": labels[-1] if labels else 0,
             "n_val": self.loop.n_val,
             "rounds": len(rows),
-            "seconds": round(time.time() - started, 3),
+            "seconds": round(callback.seconds, 3),
             "versions": versions(),
             "device": name,
             "world_size": trainer.world_size,
@@ -237,8 +234,3 @@ def _plain(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
         assert isinstance(container, dict)
         return {str(k): v for k, v in container.items()}
     return {str(k): v for k, v in config.items()}
-
-
-def _is_worker() -> bool:
-    """Whether this process was started by another rank of the same experiment."""
-    return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0"))) != 0

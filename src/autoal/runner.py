@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from autoal.errors import AutoALError, unknown_name
-from autoal.experiment import Experiment
+from autoal.continuation import Start, resumed, same_cell
+from autoal.errors import unknown_name
+from autoal.launch import placement, run_ranks
 from autoal.logs import quiet
 
 ROOT_KEYS = (
@@ -42,9 +44,39 @@ def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     for key in config:
         if key not in ROOT_KEYS:
             raise unknown_name("key", str(key), ROOT_KEYS)
-    if config.get("resume"):
-        raise AutoALError("resume is not available yet")
-    return Experiment.build(config, run_dir, overrides()).run()
+    start = _start(config, run_dir)
+    if start.summary is not None:
+        print(f"finished already: {start.run_dir}")
+        return start.summary
+    place = placement(start.config["trainer"])
+    if place is not None:
+        return run_ranks(place, start.config, start.run_dir, overrides(), start.resume)
+    from autoal.experiment import Experiment  # heavy, and not needed by a process that only starts others
+
+    return Experiment.build(start.config, start.run_dir, overrides()).run(start.resume)
+
+
+def _start(config: DictConfig, run_dir: Path) -> Start:
+    composed = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(composed, dict)
+    plain = {str(k): v for k, v in composed.items()}
+    if plain.get("resume"):
+        return resumed(Path(str(plain["resume"])).absolute(), plain, overrides())
+    if _may_stand_there():
+        return same_cell(run_dir, plain)
+    return Start(plain, run_dir, resume=False)
+
+
+def _may_stand_there() -> bool:
+    """Whether an earlier part of this very run may stand in the run directory.
+
+    It may in a sweep that is started again, and in a job that the batch system has requeued.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    requeued = int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
+    return requeued or (HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def overrides() -> list[str]:

@@ -14,15 +14,19 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 EXIT_INTERRUPTED = 130
 EXIT_STOPPED = 143
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+REQUEUE_PATIENCE = 30.0
+"""Seconds that a rank other than 0 waits for rank 0's batch system to requeue the job."""
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -41,11 +45,6 @@ class Stopped(BaseException):
         self.signum = signum
 
 
-def exit_status(signum: int) -> int:
-    """Return the exit status of a run that a signal stopped."""
-    return EXIT_INTERRUPTED if signum == signal.SIGINT else EXIT_STOPPED
-
-
 class StopRequest:
     """Remembers a stop signal until the loop can save, or stops at once where nothing is lost by it.
 
@@ -55,68 +54,80 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signum = 0
-        self._holds = 0
+        self._waiting = 0
         self._previous: dict[int, Handler] = {}
 
     def install(self) -> None:
-        """Take the stop signals; what handled them before comes back with :meth:`restore`."""
+        """Take the stop signals; calling it again takes them back from whoever took them since."""
         if threading.current_thread() is not threading.main_thread():
-            return  # only the main thread may set handlers
+            return  # Python lets the main thread alone set handlers
         for signum in STOP_SIGNALS:
-            found = signal.getsignal(signum)
-            self._previous.setdefault(signum, found)
+            self._previous.setdefault(signum, signal.getsignal(signum))
             signal.signal(signum, self._handle)
 
     def restore(self) -> None:
-        """Give the signals back."""
+        """Give the signals back to what handled them before :meth:`install`."""
         for signum, handler in self._previous.items():
             signal.signal(signum, handler if handler is not None else signal.SIG_DFL)
-        self._previous = {}
+
+    def wait(self) -> None:
+        """From now on only remember signals: the loop asks for them where it can save."""
+        self._waiting = 1
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Let a signal wait: inside, it is only remembered; the last hold to end raises it.
-
-        Raises:
-            Stopped: At the end, if a signal came.
-        """
-        self._holds += 1
+    def waiting(self) -> Iterator[None]:
+        """Only remember signals inside the block, which writes something that must be whole."""
+        before, self._waiting = self._waiting, 1
         try:
             yield
         finally:
-            self._holds -= 1
-        self.check()
+            self._waiting = before
 
-    def hold(self) -> None:
-        """Only remember signals from now on, until :meth:`release`."""
-        self._holds += 1
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Stop at once inside the block, which holds nothing that is not on disk.
 
-    def release(self) -> None:
-        """End one :meth:`hold`, without raising."""
-        self._holds -= 1
+        Raises:
+            Stopped: If a signal came before or comes inside.
+        """
+        before, self._waiting = self._waiting, 0
+        try:
+            self.check()
+            yield
+        finally:
+            self._waiting = before
 
     def check(self) -> None:
-        """Stop if a signal came and nothing holds it.
+        """Stop if a signal came and nothing makes it wait.
 
         Raises:
             Stopped: Naming the signal.
         """
-        if self.signum and not self._holds:
+        if self.signum and not self._waiting:
             raise Stopped(self.signum)
 
-    def chain(self, signum: int) -> None:
-        """Call what handled a signal before this package did, e.g. a batch system's requeue."""
+    def leave(self, signum: int, main: bool = True) -> NoReturn:
+        """End the process as the signal asks, after everything has been saved.
+
+        What handled the signal before goes first: a batch system's handler requeues the job.
+
+        Args:
+            signum: The signal.
+            main: Whether this is the process that requeues.
+        """
         handler = self._previous.get(signum)
+        self.restore()
         if callable(handler) and handler is not signal.default_int_handler:
             handler(signum, None)
-
-    def chained(self, signum: int) -> bool:
-        """Whether :meth:`chain` has something to call."""
-        handler = self._previous.get(signum)
-        return callable(handler) and handler is not signal.default_int_handler
+            if not main:
+                # A step of which one task has ended may be ended as a whole, before rank 0 has requeued it.
+                time.sleep(REQUEUE_PATIENCE)
+        if signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(EXIT_STOPPED)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         impatient = self.signum != 0 and signum == signal.SIGINT
         self.signum = self.signum or signum
-        if impatient or not self._holds:
+        if impatient or not self._waiting:
             raise Stopped(self.signum)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from autoal.callbacks.records import RoundRecords
+from autoal.callbacks.stopping import StopAgreement
 from autoal.callbacks.view import PlainView
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
@@ -26,6 +27,7 @@ from autoal.models.lit import LitClassifier
 from autoal.pool import Purchase
 from autoal.rng import generator, stream_seed
 from autoal.rundir import RunDir
+from autoal.signals import Stopped, StopRequest
 from autoal.strategies.base import QueryContext, QueryStrategy, Selection
 from autoal.task import Task
 
@@ -37,9 +39,10 @@ class NonFiniteLossError(AutoALError):
 class ActiveLearning(pl.Callback):
     """Cuts one fit into rounds: train, evaluate, query, buy, reset.
 
-    The end of an epoch is where a round may end. Then the classifier is evaluated, the strategy is asked
-    for a query, the labels are bought (ledger first, then pool), the classifier is reset, and a checkpoint
-    is written. Everything that decides is computed on every rank alike; rank 0 alone writes files.
+    The end of an epoch is where a round may end. Then a checkpoint is written, the classifier is evaluated,
+    the strategy is asked for a query, the labels are bought (ledger first, then pool), the classifier is
+    reset, and the next checkpoint is written. Everything that decides is computed on every rank alike; rank
+    0 alone writes files.
 
     Args:
         strategy: Chooses the samples.
@@ -48,6 +51,7 @@ class ActiveLearning(pl.Callback):
         run_dir: Where files go.
         view: What a person sees.
         listeners: Told what happens, on rank 0 (loggers, figures).
+        stop: Where stop signals arrive; None: nobody can ask the loop to stop.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class ActiveLearning(pl.Callback):
         run_dir: RunDir,
         view: PlainView,
         listeners: Sequence[RunListener] = (),
+        stop: StopRequest | None = None,
     ) -> None:
         self.strategy = strategy
         self.loop = loop
@@ -73,36 +78,76 @@ class ActiveLearning(pl.Callback):
         self._ahead: dict[int, list[Purchase]] = {}
         self._best: dict[str, Any] = {"acc": -1.0, "epoch": 0, "weights": None}
         self._epoch_start = 0.0
+        self._started = time.monotonic()
+        self._seconds_before = 0.0
+        self._stop = StopAgreement(stop or StopRequest())
+        self._steps_done = 0
+        self._sums_before = torch.zeros(3, dtype=torch.float64)
+        self._trained: float | None = None
         self._predictions = torch.empty(0, dtype=torch.int64)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run so far, over all its resumes."""
+        return self._seconds_before + time.monotonic() - self._started
 
     # --- start -----------------------------------------------------------------------------------------
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Learn this rank's place, move the data, and keep the initial weights."""
         device = trainer.strategy.root_device
-        world = World(trainer.global_rank, trainer.world_size, device)
+        world = World.join(trainer.global_rank, trainer.world_size, device)
         self.data.place(device, world)
+        self._stop.place(world)
         self.task.device = device
         net = self._net(pl_module)
         self.task.dtype = next(net.parameters()).dtype
         self._initial = {k: v.detach().clone().cpu() for k, v in net.state_dict().items()}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Buy the initial set, unless a checkpoint brought one; find labels the ledger has ahead of it."""
-        known = len(self.data.pool.labelled) + len(self.data.pool.validation)
-        purchases = self.data.world.broadcast(self.run_dir.ledger.read() if self.data.world.is_main else [])
-        for purchase in purchases[known:]:
-            self._ahead.setdefault(purchase.round, []).append(purchase)
-        hook = self._hook(pl_module)
+        """Buy the initial set, or take up what a checkpoint and the ledger brought."""
+        assert isinstance(pl_module, LitClassifier)
+        hook = pl_module.hook
         if hook is not None:
             self.data.extra_samples = hook.extra_samples
-        if known == 0:
-            self._buy_initial()
-            if hook is not None:
-                hook.on_round_start(0)
         self.view.start(self._title(), self.loop.n_rounds + 1)
-        if self.records.rows:
-            self.view.round_done(self.records.rows)
+        with self._stop.request.waiting():
+            if self._reconcile() == 0:
+                self._buy_initial()
+                if hook is not None:
+                    hook.on_round_start(0)
+            if self.records.rows:
+                if self.data.world.is_main:
+                    self.run_dir.write_rounds(self.records.rows)
+                self.view.round_done(self.records.rows)
+        if self.finished:
+            trainer.should_stop = True
+        elif self._trained is not None:
+            # The checkpoint stands between the training and the query of its round.
+            self._finish_round(trainer, pl_module, self._trained)
+
+    def _reconcile(self) -> int:
+        """Compare the ledger with the checkpoint's pool; returns how many labels the pool holds.
+
+        Labels that the ledger has ahead of the pool were bought before a kill; they are kept for their round.
+
+        Raises:
+            AutoALError: If the ledger lacks labels that the pool has, or disagrees with it.
+        """
+        pool, path = self.data.pool, self.run_dir.ledger.path
+        purchases = self.data.world.broadcast(self.run_dir.ledger.read() if self.data.world.is_main else [])
+        known = len(pool.labelled) + len(pool.validation)
+        if len(purchases) < known:
+            raise AutoALError(f"{path} holds {len(purchases)} labels, but the checkpoint's pool {known}")
+        self._ahead = {}
+        for number, purchase in enumerate(purchases, 1):
+            if number > known:
+                self._ahead.setdefault(purchase.round, []).append(purchase)
+            elif int(pool.labels(torch.tensor([purchase.id]))[0]) != purchase.label:
+                raise AutoALError(
+                    f"{path} line {number}: the checkpoint has another label of sample {purchase.id}"
+                )
+        return known
 
     def _title(self) -> str:
         name = self.data.dataset.info.name
@@ -123,6 +168,28 @@ class ActiveLearning(pl.Callback):
 
     # --- training --------------------------------------------------------------------------------------
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the stop signals back from Lightning; from here on they wait for the end of a step."""
+        self._stop.request.install()
+        self._stop.request.wait()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the step; save and leave if a signal asked for it."""
+        self._steps_done += 1
+        signum = self._stop.step_done()
+        if signum and not trainer.is_last_batch:
+            assert isinstance(pl_module, LitClassifier)
+            self._sums_before = self._epoch_sums(pl_module)
+            self.records.add_seconds("train", time.perf_counter() - self._epoch_start)
+            self._save(trainer)
+            raise Stopped(signum)
+
+    def _epoch_sums(self, module: LitClassifier) -> Tensor:
+        """Return the epoch's (sum of losses, right predictions, samples seen) over ranks and resumes."""
+        return self._sums_before + self.data.world.sum(module.take_epoch_sums()).cpu()
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock of the epoch."""
         self._epoch_start = time.perf_counter()
@@ -135,7 +202,9 @@ class ActiveLearning(pl.Callback):
         assert isinstance(pl_module, LitClassifier)
         data, loop = self.data, self.loop
         data.epoch += 1
-        loss_sum, correct, seen = data.world.sum(pl_module.take_epoch_sums()).tolist()
+        loss_sum, correct, seen = self._epoch_sums(pl_module).tolist()
+        self._sums_before = torch.zeros(3, dtype=torch.float64)
+        self._steps_done = data.start_batch = 0
         loss, train_acc = loss_sum / seen, correct / seen
         if not math.isfinite(loss):
             raise NonFiniteLossError(
@@ -152,14 +221,22 @@ class ActiveLearning(pl.Callback):
                 listener.epoch(data.round, data.epoch, {"train_acc": train_acc, "train_loss": loss, "lr": lr})
         self.view.epoch(data.round, len(data.pool.labelled), data.epoch, loop.epochs, train_acc, loss)
         if stop:
-            self._end_round(trainer, pl_module, train_acc)
-        elif loop.checkpoint_every and data.epoch % loop.checkpoint_every == 0:
+            self._end_training(trainer, pl_module, train_acc)
+            signum = self._stop.ask()
+            if signum:
+                raise Stopped(signum)
+            self._finish_round(trainer, pl_module, train_acc)
+        signum = self._stop.ask()
+        if not stop and (signum or (loop.checkpoint_every and data.epoch % loop.checkpoint_every == 0)):
             self._save(trainer)
+        if signum and not self.finished:
+            raise Stopped(signum)
 
     def _validate(self, module: LitClassifier) -> bool:
         """Evaluate on the validation labels, remember the best weights, say whether patience ran out."""
         if self.loop.patience is None and not self.loop.keep_best:
             return False
+        self.data.world.sync_buffers(module)
         accuracy = self._evaluate_validation(module.net).accuracy
         if accuracy > self._best["acc"]:
             weights = None
@@ -175,30 +252,38 @@ class ActiveLearning(pl.Callback):
 
     # --- the end of a round ----------------------------------------------------------------------------
 
-    def _end_round(self, trainer: pl.Trainer, module: LitClassifier, train_acc: float) -> None:
-        data, net = self.data, module.net
+    def _end_training(self, trainer: pl.Trainer, module: LitClassifier, train_acc: float) -> None:
+        """Settle the round's network, and save it: a query may take longer than the training did."""
+        self.data.world.sync_buffers(module)
         if self._best["weights"] is not None:
-            net.load_state_dict(self._best["weights"])
+            module.net.load_state_dict(self._best["weights"])
+        self._trained = train_acc
+        self._save(trainer)
+
+    def _finish_round(self, trainer: pl.Trainer, module: LitClassifier, train_acc: float) -> None:
+        """Evaluate, query, buy and begin the next round. A stop before the purchase repeats it all."""
+        data, net = self.data, module.net
         last = data.round >= self.loop.n_rounds
         selection = None
-        with trainer.precision_plugin.forward_context():
+        with self._stop.request.at_once(), trainer.precision_plugin.forward_context():
             with self._phase("test"):
                 test = evaluate(net, data, "test")
             val = self._evaluate_validation(net) if len(data.pool.validation) else None
             row = self.records.start_row(data.round, len(data.pool.labelled), test, val, train_acc, data.epoch)
             if not last:
                 selection = self._query(net)
-        columns = {} if selection is None else selection.log
-        if module.hook is not None:
-            columns = {**module.hook.on_round_end(), **columns, "seconds_hook": module.take_hook_seconds()}
-        self.records.finish_row(row, columns)
-        if selection is not None:
-            self._buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
-            self._tell_bought(selection)
-            self._next_round(trainer, module)
-        self._publish()
-        self.finished = last
-        self._save(trainer)
+        with self._stop.request.waiting():
+            columns = {} if selection is None else selection.log
+            if module.hook is not None:
+                columns = {**module.hook.on_round_end(), **columns, "seconds_hook": module.take_hook_seconds()}
+            self.records.finish_row(row, columns)
+            if selection is not None:
+                self._buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
+                self._tell_bought(selection)
+                self._next_round(trainer, module)
+            self._publish()
+            self.finished, self._trained = last, None
+            self._save(trainer)
         if last:
             trainer.should_stop = True
 
@@ -306,13 +391,15 @@ class ActiveLearning(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Leave Lightning's loop counters out.
+        """Leave out what a resumed fit must not take up.
 
-        A checkpoint stands between two epochs and the pool may have grown since the last one, so the
-        counters of the finished epoch would make a resumed fit skip part of the next. Round and epoch
-        are this package's own, in the data module's state.
+        Lightning's loop counters are those of the epoch before, while the pool may have grown since; round,
+        epoch and step are this package's own. After a round's training the optimiser has done its work: the
+        next round begins with a new one.
         """
         checkpoint.pop("loops", None)
+        if self._trained is not None:
+            checkpoint["optimizer_states"], checkpoint["lr_schedulers"] = [], []
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows so far, the clock, the best validation weights and the strategy's state."""
@@ -321,6 +408,10 @@ class ActiveLearning(pl.Callback):
             "best": dict(self._best),
             "finished": self.finished,
             "strategy": self.strategy.state_dict(),
+            "trained": self._trained,
+            "seconds": self.seconds,
+            "steps_done": self._steps_done,
+            "sums": self._sums_before,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -329,6 +420,10 @@ class ActiveLearning(pl.Callback):
         self._best = dict(state_dict["best"])
         self.finished = bool(state_dict["finished"])
         self.strategy.load_state_dict(state_dict["strategy"])
+        self._trained = state_dict["trained"]
+        self._seconds_before = float(state_dict["seconds"])
+        self._steps_done = self.data.start_batch = int(state_dict["steps_done"])
+        self._sums_before = state_dict["sums"]
 
     @staticmethod
     def _net(module: pl.LightningModule) -> Classifier:
