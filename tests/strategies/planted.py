@@ -75,7 +75,7 @@ def train_with_hook(task: Task, hook: TrainingHook | None, batches: int | None =
     return module
 
 
-def context(task: Task, strategy: QueryStrategy, net: Classifier, **changes: Any) -> QueryContext:
+def context(task: Task, strategy: QueryStrategy, net: Classifier) -> QueryContext:
     """Return what the callback would give the strategy."""
     data = task.data
     ids = data.pool.labelled
@@ -92,7 +92,7 @@ def context(task: Task, strategy: QueryStrategy, net: Classifier, **changes: Any
         "round": data.round,
         "task": task,
     }
-    return QueryContext(**{**values, **changes})
+    return QueryContext(**values)
 
 
 def run_query(task: Task, strategy: QueryStrategy, n: int) -> Selection:

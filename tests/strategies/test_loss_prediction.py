@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from autoal.models.lit import LitClassifier
 from autoal.strategies.loss_prediction import LossPredictionHook, LossPredictionLoss
 from autoal.task import Task
 from tests.strategies.planted import context, planted_task, run_query, train_with_hook
+from tests.strategies.runs import assert_resumes
 
 
 def noisy_half(n: int = 400) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,3 +102,7 @@ def test_subset_bounds_the_choice() -> None:
     assert selection.log["lpl_subset"] == 50
     everything = strategy.query(context(task, strategy, task.initial_net()), 120)
     assert everything.log["lpl_subset"] == 120  # never fewer than the picks
+
+
+def test_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_resumes(tmp_path, monkeypatch, "strategy=loss_prediction", "strategy.detach_epoch=4")

@@ -48,7 +48,9 @@ class LossPredictionHook(TrainingHook):
         self.weight, self.margin, self.detach_epoch = weight, margin, detach_epoch
         self.predictor = seeded(lambda: LossPrediction(stage_dims), self._seed)
         self.detached = False
-        self._sum = torch.zeros(2)
+        # Sum and number of ranking losses of this round; a buffer, so that a resume in mid-round keeps it.
+        self.register_buffer("ranking", torch.zeros(2))
+        self.ranking: Tensor
 
     @property
     def _seed(self) -> int:
@@ -57,12 +59,11 @@ class LossPredictionHook(TrainingHook):
     def on_round_start(self, round_: int) -> None:
         """Reset the module with the classifier."""
         reset(self.predictor, lambda: LossPrediction(self.stage_dims), self._seed)
-        self._sum = torch.zeros(2)
+        self.ranking.zero_()
 
     def on_epoch_start(self, round_: int, epoch: int) -> None:
         """Cut the ranking's gradient off from the backbone once the set epoch is reached."""
         self.detached = epoch >= self.detach_epoch
-        self._sum = torch.zeros(2)
 
     def extra_loss(self, net: Classifier, batch: Batch, output: ClassifierOutput) -> Tensor:
         """Return the weighted ranking loss of the global batch."""
@@ -78,15 +79,16 @@ class LossPredictionHook(TrainingHook):
         value = ranking_loss(
             whole_rows(predicted[real], n, world), whole_rows(losses[real], n, world), self.margin
         )
-        self._sum = self._sum.to(value.device) + torch.stack([value.detach(), torch.ones_like(value)])
+        self.ranking += torch.stack([value.detach(), torch.ones_like(value)])
         # A rank that only fills in for others must still reach every parameter.
         term: Tensor = self.weight * world.size * value + 0.0 * predicted.sum()
         return term
 
     def on_round_end(self) -> dict[str, float]:
-        """Return the mean ranking loss of the last epoch."""
-        total, count = self._sum.tolist()
-        return {"lpl_ranking_loss": total / max(count, 1.0), "lpl_detached": float(self.detached)}
+        """Return the mean ranking loss of the round."""
+        total, count = self.ranking.tolist()
+        detached = self.task.data.epoch - 1 >= self.detach_epoch
+        return {"lpl_ranking_loss": total / max(count, 1.0), "lpl_detached": float(detached)}
 
 
 @register("loss_prediction")
