@@ -9,10 +9,8 @@ A cell that already has a row is not run again, so the command continues where i
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import fcntl
-import io
 import sys
 import tempfile
 import time
@@ -57,8 +55,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "autoal_equal": {"name": "autoal_equal"},
     "autoal_paper": {"name": "autoal_paper"},
     "autoal_released": {"name": "autoal_released"},
-    "global": {"name": "autoal", "weights": "global", "steps": 133, "anchor": 1.0},
-    "sample": {"name": "autoal", "weights": "sample", "steps": 133, "anchor": 1.0},
+    "autoal_sample": {"name": "autoal", "weights": "sample"},
     "equal_topb": {"name": "autoal_equal", "grading": "binary", "query": "topb"},
     "margin_only": {"name": "autoal_equal", "candidates": ["margin"]},
 }
@@ -115,31 +112,89 @@ def compose(name: str, arm: str, seed: int, data_dir: Path | None, run_dir: Path
 
 
 def run_cell(name: str, arm: str, seed: int, data_dir: Path | None) -> dict[str, Any]:
-    """Run one experiment and return its row."""
-    from autoal.experiment import Experiment
+    """Run one experiment and return its row.
 
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        run_dir = Path(folder) / "run"
-        start = time.perf_counter()
-        summary = Experiment.build(compose(name, arm, seed, data_dir, run_dir), run_dir).run()
-        seconds = time.perf_counter() - start
-        rows = list(csv.DictReader((run_dir / "rounds.csv").open()))
-    queries = [float(row["seconds_search"]) + float(row["seconds_select"]) for row in rows[:-1]]
-    weights = {key.removeprefix("weight_"): 0.0 for key in rows[0] if key.startswith("weight_")}
-    for key in weights:
-        weights[key] = sum(float(row[f"weight_{key}"]) for row in rows[:-1]) / max(1, len(rows) - 1)
+    These are the rounds of ``train.py`` without its Trainer, checkpoints and figures: the same parts, random
+    streams and therefore accuracies (``tests/strategies/test_autoal_study.py`` compares them), in less time.
+    """
+    from autoal.analysis.curves import aubc
+
+    experiment = build(name, arm, seed, data_dir)
+    start = time.perf_counter()
+    rows = rounds(experiment)
+    curve = [(row["n_labeled"], row["test_acc"]) for row in rows]
+    weights = mean_weights(rows)
     top = max(weights, key=weights.__getitem__) if weights else ""
     return {
         "arm": arm,
         "seed": seed,
-        "final_acc": f"{summary['final_acc']:.6f}",
-        "aubc": f"{summary['aubc']:.6f}",
-        "seconds": f"{seconds:.1f}",
-        "seconds_query": f"{sum(queries) / len(queries):.3f}",
+        "final_acc": f"{curve[-1][1]:.6f}",
+        "aubc": f"{aubc([n for n, _ in curve], [acc for _, acc in curve]):.6f}",
+        "seconds": f"{time.perf_counter() - start:.1f}",
+        "seconds_query": f"{sum(row.get('seconds_query', 0.0) for row in rows) / (len(rows) - 1):.3f}",
         "top_weight": f"{weights[top]:.3f}" if top else "",
         "top_candidate": top,
-        "curve": " ".join(f"{row['n_labeled']}:{float(row['test_acc']):.5f}" for row in rows),
+        "curve": " ".join(f"{n}:{acc:.5f}" for n, acc in curve),
     }
+
+
+def build(name: str, arm: str, seed: int, data_dir: Path | None) -> Any:
+    """Return the experiment of a cell, with nothing run or written."""
+    from autoal.experiment import Experiment
+
+    nowhere = Path(tempfile.gettempdir()) / "autoal_study_writes_nothing"
+    return Experiment.build(compose(name, arm, seed, data_dir, nowhere), nowhere)
+
+
+def rounds(experiment: Any) -> list[dict[str, float]]:
+    """Train, evaluate, query and buy, round after round."""
+    import torch
+
+    from autoal.inference import Needs, evaluate, pool_pass
+    from autoal.rng import generator, stream_seed
+    from autoal.strategies.base import QueryContext
+
+    torch.set_flush_denormal(True)
+    task, loop, strategy, seed = experiment.task, experiment.loop, experiment.strategy, experiment.task.seed
+    data, pool = task.data, task.data.pool
+    first = pool.unlabelled[torch.randperm(len(pool.unlabelled), generator=generator(seed, "initial_set"))]
+    first = first[: loop.n_init]
+    pool.add(first, data.oracle.buy(first))
+    rows: list[dict[str, float]] = []
+    for round_ in range(loop.n_rounds + 1):
+        ids, net = pool.labelled, task.initial_net()
+        task.fit(net, ids, pool.labels(ids), ("task", round_))
+        rows.append({"n_labeled": len(ids), "test_acc": evaluate(net, data, "test").accuracy})
+        if round_ == loop.n_rounds:
+            break
+        start = time.perf_counter()
+        mc_key = stream_seed(seed, "mc", round_)
+        ctx = QueryContext(
+            unlabelled=pool_pass(net, data, pool.unlabelled, strategy.needs, mc_key),
+            labelled=pool_pass(net, data, ids, Needs(embeddings=True), mc_key)
+            if strategy.needs.labelled
+            else None,
+            labelled_ids=ids,
+            labelled_targets=pool.labels(ids),
+            n_classes=data.dataset.info.n_classes,
+            net=net,
+            inputs=lambda rows: data.transform.eval(data.split("train").source.fetch(rows)),
+            seed=seed,
+            stream=("strategy", round_),
+            round=round_,
+            task=task,
+        )
+        selection = strategy.query(ctx, loop.n_query)
+        rows[-1] |= {"seconds_query": time.perf_counter() - start, **selection.log}
+        pool.add(selection.ids, data.oracle.buy(selection.ids))
+    return rows
+
+
+def mean_weights(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Return each candidate's weight, averaged over the queries."""
+    asked = [row for row in rows if "seconds_query" in row]
+    names = [key for key in asked[0] if key.startswith("weight_")]
+    return {key.removeprefix("weight_"): sum(row[key] for row in asked) / len(asked) for key in names}
 
 
 def read(name: str) -> list[dict[str, str]]:

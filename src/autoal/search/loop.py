@@ -282,7 +282,7 @@ class Search:
         options = self.options
         losses = self.batch_losses(rows)
         out = self.weigh(rows)
-        logits = self.sharing.whole(out.logits, len(rows))
+        logits = self.sharing.whole(out.logits, len(rows)).float()
         weights = mixing_weights(logits, options.objective)
         gates = self.gates(combine(weights, self.half.votes[rows]), rows)
         expected = expected_count(gates, options.objective)
@@ -299,7 +299,8 @@ class Search:
             count = (gates > 0.5).sum().to(gates) if options.objective == "released" else expected
             value = value + options.budget_penalty * budget_loss(count, wanted)
         if out.predicted is not None and options.ranking:
-            value = value + options.ranking * ranking_loss(self.sharing.whole(out.predicted, len(rows)), losses)
+            predicted = self.sharing.whole(out.predicted, len(rows)).float()
+            value = value + options.ranking * ranking_loss(predicted, losses)
         return value, out.pooled
 
     def searchnet_step(self, rows: Tensor) -> list[Tensor]:
@@ -312,7 +313,7 @@ class Search:
     def predictor_step(self, rows: Tensor, pooled: list[Tensor]) -> None:
         """Update the loss-prediction module on the features and losses of SearchNet's last batch."""
         assert self.predictor is not None
-        predicted = self.sharing.whole(self.predictor(pooled), len(rows))
+        predicted = self.sharing.whole(self.predictor(pooled), len(rows)).float()
         loss = ranking_loss(predicted, self.losses[rows])
         self.log.add("search_ranking", loss)
         self.sharing.step(loss, list(self.predictor.parameters()), self.predictor_optimizer)
@@ -321,7 +322,7 @@ class Search:
         """Update FitNet on a batch gated by SearchNet (Eq. 7)."""
         assert self.fitnet is not None
         with evaluating(self.source):
-            logits = self.sharing.whole(self.weigh(rows).logits, len(rows))
+            logits = self.sharing.whole(self.weigh(rows).logits, len(rows)).float()
             scores = combine(mixing_weights(logits, self.options.objective), self.half.votes[rows])
             gates = self.gates(scores, rows)
         loss = self.fitnet.update(self.half.ids[rows], self.half.targets[rows], gates)

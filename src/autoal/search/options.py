@@ -100,7 +100,7 @@ class SearchOptions:
     threshold: str = "quantile"
     gmm_components: int = 5
     gmm_refit: int = 20
-    temperature: float = 0.1
+    temperature: float = 0.3
     anchor: float = 1.0
     budget_penalty: float = 0.0
     ranking: float = 1.0

@@ -241,6 +241,7 @@ class AutoALPaper(AutoAL):
         "search_share": None,
         "weights": "sample",
         "objective": "sigmoid",
+        "temperature": 0.1,
         "anchor": 0.0,
         "budget_penalty": 1.0,
         "warmup": "steps",
