@@ -1,0 +1,201 @@
+"""Runs whose life is a process that a test may end at a chosen point.
+
+Processes are forked from a server that has imported everything already, so that a life costs a fraction of a
+second; they do what ``train.py`` does once the config is composed.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = (
+    "trainer=cpu",
+    "backbone.hidden=[16]",
+    "loop.n_init=21",
+    "loop.n_query=10",
+    "loop.n_rounds=3",
+    "loop.epochs=4",
+    "loop.stop_train_acc=null",
+    "loop.batch_size=8",
+)
+"""Digits and a small network: 0.5 s a run. Neither 21 nor 1,179 divides by 2, the query's 1,176 not by 5."""
+
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["autoal.experiment", "autoal.strategies.registry", "tests.faults.lives"])
+
+
+def config(*overrides: str) -> dict[str, Any]:
+    """Compose the tiny experiment."""
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        composed = compose("train", overrides=[*TINY, *overrides])
+    plain = OmegaConf.to_container(composed, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(k): v for k, v in plain.items()}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens when a function is called for the n-th time in a life.
+
+    Attributes:
+        target: ``"module:Class.method"`` or ``"module:function"``.
+        nth: Which call, counted from 1.
+        action: Name of a function of :mod:`tests.faults.actions`.
+        options: Its keyword arguments.
+    """
+
+    target: str
+    nth: int
+    action: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def arm(self) -> None:
+        """Put the fault into this process."""
+        module_name, _, path = self.target.partition(":")
+        *owners, name = path.split(".")
+        owner: Any = importlib.import_module(module_name)
+        for part in owners:
+            owner = getattr(owner, part)
+        original = getattr(owner, name)
+        action = getattr(importlib.import_module("tests.faults.actions"), self.action)
+        calls = 0
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == self.nth:
+                return action(original, *args, fault_options=self.options, **kwargs)
+            return original(*args, **kwargs)
+
+        setattr(owner, name, counted)
+
+
+def _live(
+    cfg: dict[str, Any], run_dir: Path, resume: bool, faults: Sequence[Fault], env: Mapping[str, str], log: Path
+) -> None:
+    os.environ.update(env)
+    sys.stdout = sys.stderr = log.open("a", encoding="utf-8", buffering=1)
+    from autoal.errors import AutoALError
+    from autoal.experiment import Experiment
+    from autoal.logs import quiet
+
+    quiet()
+    for fault in faults:
+        fault.arm()
+    status = 1
+    try:
+        Experiment.build(cfg, run_dir).run(resume=resume)
+        status = 0
+    except AutoALError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        status = 130
+    except SystemExit as end:
+        status = int(str(end.code))
+    except BaseException:
+        traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def start(
+    cfg: dict[str, Any],
+    run_dir: Path,
+    resume: bool = False,
+    faults: Sequence[Fault] = (),
+    env: Mapping[str, str] | None = None,
+) -> BaseProcess:
+    """Start a life; what it prints goes to ``<run_dir>.log``."""
+    log = run_dir.with_name(f"{run_dir.name}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = _SERVER.Process(target=_live, args=(cfg, run_dir, resume, tuple(faults), dict(env or {}), log))
+    process.start()
+    return process
+
+
+def live(
+    cfg: dict[str, Any], run_dir: Path, resume: bool = False, faults: Sequence[Fault] = (), limit: float = 120
+) -> int:
+    """Run a life to its end; returns the exit status, negative for a signal."""
+    process = start(cfg, run_dir, resume, faults)
+    return end(process, limit)
+
+
+def end(process: BaseProcess, limit: float = 120) -> int:
+    """Wait for a life's end."""
+    process.join(limit)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        raise AssertionError(f"a life did not end within {limit} s")
+    return process.exitcode
+
+
+def live_on_ranks(cfg: dict[str, Any], run_dir: Path, size: int, limit: float = 240) -> list[int]:
+    """Run a life on several ranks, as torchrun would place them; returns their exit statuses."""
+    cfg = {**cfg, "trainer": {**cfg["trainer"], "strategy": "ddp", "devices": size}}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(size), "NODE_RANK": "0"}
+    processes = [
+        start(cfg, run_dir if r == 0 else run_dir.with_name(f"{run_dir.name}.rank{r}"), env=common | {"LOCAL_RANK": f"{r}"})
+        for r in range(size)
+    ]
+    return [end(p, limit) for p in processes]
+
+
+def log_of(run_dir: Path) -> str:
+    """Return what the lives of a run have printed."""
+    return run_dir.with_name(f"{run_dir.name}.log").read_text(encoding="utf-8")
+
+
+def outcome(run_dir: Path) -> dict[str, Any]:
+    """Return everything of a run that must not depend on how often it was interrupted: all but times."""
+    ledger = [json.loads(line) for line in (run_dir / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    with (run_dir / "rounds.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
+    return {
+        "ledger": [{k: v for k, v in line.items() if k != "time"} for line in ledger],
+        "rounds": [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in rows],
+        "summary": {k: summary[k] for k in ("status", "final_acc", "aubc", "recipe", "n_labeled", "rounds")},
+    }
+
+
+def bought(run_dir: Path) -> list[tuple[int, int]]:
+    """Return (round, id) of every label bought, in order."""
+    lines = (run_dir / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+    return [(p["round"], p["id"]) for p in map(json.loads, lines)]
+
+
+def wait_for(condition: Callable[[], bool], limit: float = 60) -> None:
+    """Wait until something has happened."""
+    end_of_patience = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end_of_patience, "what the test waits for did not happen"
+        time.sleep(0.02)
+
+
+def signal_name(status: int) -> str:
+    """Name the signal that ended a life."""
+    return signal.Signals(-status).name

@@ -1,0 +1,87 @@
+"""kill -9 at every point where something could be lost; the resumed run equals the one that nothing disturbed."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults import lives
+from tests.faults.lives import Fault
+
+LOOP = "autoal.callbacks.active_learning"
+
+POINTS = {
+    "before the initial set": Fault("autoal.pool:Ledger.append", 1, "kill"),
+    "initial set, ledger before pool": Fault("autoal.pool:Ledger.append", 1, "kill_after"),
+    "training": Fault("autoal.models.lit:LitClassifier.training_step", 17, "kill"),
+    "last step of a round": Fault("autoal.models.lit:LitClassifier.training_step", 12, "kill_after"),
+    "test evaluation": Fault(f"{LOOP}:evaluate", 2, "kill"),
+    "pool pass": Fault(f"{LOOP}:pool_pass", 2, "kill"),
+    "selection": Fault("autoal.strategies.base:ScoreStrategy.select", 2, "kill"),
+    "torn ledger line": Fault("autoal.pool:Ledger.append", 2, "torn_line"),
+    "between ledger and pool": Fault("autoal.pool:Ledger.append", 3, "kill_after"),
+    "after the pool": Fault("autoal.pool:Pool.add", 3, "kill_after"),
+    "rounds.csv": Fault("autoal.rundir:RunDir.write_rounds", 2, "kill"),
+    "report": Fault("autoal.loggers.files:plot_curve", 2, "kill"),
+    "first checkpoint": Fault("torch:save", 1, "half_file"),
+    "checkpoint write": Fault("torch:save", 4, "half_file"),
+    "checkpoint, before the rename": Fault("autoal.checkpoints:previous", 2, "kill"),
+    "checkpoint, between the renames": Fault("autoal.checkpoints:previous", 2, "kill_after"),
+    "last summary": Fault("autoal.rundir:RunDir.write_summary", 2, "kill"),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_resumed_run_equals_undisturbed_one(point: str, tmp_path: Path, calm: dict[str, Any]) -> None:
+    cfg = lives.config("strategy=margin")
+    run_dir = tmp_path / "run"
+    assert lives.live(cfg, run_dir, faults=[POINTS[point]]) == -signal.SIGKILL, lives.log_of(run_dir)
+    assert lives.live(cfg, run_dir, resume=True) == 0, lives.log_of(run_dir)
+    assert lives.outcome(run_dir) == calm
+
+
+def test_killed_twice_at_the_same_point_and_once_more(tmp_path: Path, calm: dict[str, Any]) -> None:
+    cfg = lives.config("strategy=margin")
+    run_dir = tmp_path / "run"
+    lives.live(cfg, run_dir, faults=[POINTS["between ledger and pool"]])
+    # The resumed life replays what the ledger has and buys the next query as its first.
+    again = Fault("autoal.pool:Ledger.append", 1, "kill_after")
+    assert lives.live(cfg, run_dir, resume=True, faults=[again]) == -signal.SIGKILL
+    assert lives.live(cfg, run_dir, resume=True, faults=[POINTS["training"]]) in (0, -signal.SIGKILL)
+    assert lives.live(cfg, run_dir, resume=True) == 0
+    assert lives.outcome(run_dir) == calm
+
+
+SCHEDULED = (
+    "optimizer=sgd",
+    "optimizer.lr=0.05",
+    "loop.checkpoint_every=1",
+    "loop.n_val=11",
+    "loop.keep_best=true",
+    "loop.warm_start=true",
+)
+
+
+def test_schedule_momentum_and_best_weights_survive(tmp_path: Path) -> None:
+    cfg = lives.config("strategy=entropy_mc", *SCHEDULED)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert lives.live(cfg, whole) == 0, lives.log_of(whole)
+    for nth in (8, 11, 5):
+        fault = Fault("autoal.models.lit:LitClassifier.training_step", nth, "kill")
+        status = lives.live(cfg, broken, resume=broken.exists(), faults=[fault])
+        assert status == -signal.SIGKILL, lives.log_of(broken)
+    assert lives.live(cfg, broken, resume=True) == 0, lives.log_of(broken)
+    assert lives.outcome(broken) == lives.outcome(whole)
+
+
+def test_killed_during_the_search(tmp_path: Path) -> None:
+    cfg = lives.config("strategy=autoal", "loop.n_rounds=2")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert lives.live(cfg, whole) == 0, lives.log_of(whole)
+    fault = Fault("autoal.search.loop:BilevelSearch.searchnet_step", 9, "kill")
+    assert lives.live(cfg, broken, faults=[fault]) == -signal.SIGKILL, lives.log_of(broken)
+    assert lives.live(cfg, broken, resume=True) == 0, lives.log_of(broken)
+    assert lives.outcome(broken) == lives.outcome(whole)
