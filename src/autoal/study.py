@@ -5,6 +5,8 @@ A study is a short script in ``experiments/<study>/run.py`` that names its setti
     python experiments/<study>/run.py            # run what is missing, then collect
     python experiments/<study>/run.py --jobs 2   # in two processes
     python experiments/<study>/run.py --collect  # collect what there is
+
+Overrides after ``--`` go to every run, e.g. ``-- paths.data_dir=/data trainer=gpu``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoal.errors import AutoALError
@@ -132,20 +134,25 @@ def main(study: Path, settings: Sequence[Setting], argv: Sequence[str] | None = 
     parser.add_argument("--shard", default="0/1", help=argparse.SUPPRESS)
     parser.add_argument("--settings", nargs="*", default=None, help="only these settings")
     parser.add_argument("--seeds", nargs="*", type=int, default=None, help="only these seeds")
+    parser.add_argument("--strategies", nargs="*", default=None, help="only these strategies")
     parser.add_argument("--collect", action="store_true", help="run nothing")
-    args = parser.parse_args(argv)
+    parser.epilog = "Overrides after -- go to every run, e.g. -- paths.data_dir=/data trainer=gpu"
+    words, extra = split_overrides(sys.argv[1:] if argv is None else argv)
+    args = parser.parse_args(words)
+    settings = [replace(s, overrides=(*s.overrides, *extra)) for s in settings]
     todo = [
         c
         for c in cells(settings)
         if (args.settings is None or c.setting.name in args.settings)
         and (args.seeds is None or c.seed in args.seeds)
+        and (args.strategies is None or c.label in args.strategies)
         and not finished(c.run_dir(args.root))
     ]
     if args.collect:
         todo = []
     index, count = (int(part) for part in args.shard.split("/"))
     if args.jobs > 1:
-        _in_processes(args.jobs, list(sys.argv[1:] if argv is None else argv))
+        _in_processes(args.jobs, words, extra)
     else:
         for number, cell in enumerate(todo):
             if number % count == index:
@@ -159,14 +166,22 @@ def main(study: Path, settings: Sequence[Setting], argv: Sequence[str] | None = 
             print(f"{name}: {n} finished runs in {study / 'results' / (name + '.csv')}")
 
 
-def _in_processes(jobs: int, argv: list[str]) -> None:
+def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split a command line at ``--`` into the study's own words and Hydra overrides for every run."""
+    words = list(argv)
+    cut = words.index("--") if "--" in words else len(words)
+    return words[:cut], words[cut + 1 :]
+
+
+def _in_processes(jobs: int, words: Sequence[str], extra: Sequence[str]) -> None:
     """Run the same command once per shard, one thread each."""
     import os
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, sys.argv[0], *argv]
+    command = [sys.executable, sys.argv[0], *words]
     running = [
-        subprocess.Popen([*command, "--jobs", "1", "--shard", f"{i}/{jobs}"], env=environment) for i in range(jobs)
+        subprocess.Popen([*command, "--jobs", "1", "--shard", f"{i}/{jobs}", "--", *extra], env=environment)
+        for i in range(jobs)
     ]
     for process in running:
         process.wait()
