@@ -54,12 +54,13 @@ def default_runs() -> str:
     area = [100 * s["aubc"] for s in summaries]
     seconds = [s["seconds"] for s in summaries]
     v = summaries[0]["versions"]
+    finals = ", ".join(f"{f:.2f}%" for f in final)
+    areas = ", ".join(f"{a:.2f}%" for a in area)
     return (
-        f"`make run` buys 40 + 10 x 20 labels of the digits' 1,200. Seeds 0, 1, 2: final accuracy "
-        f"{', '.join(f'{f:.2f}%' for f in final)} (mean {mean(final):.2f}%) at {summaries[0]['n_labeled']} labels, "
-        f"AUBC {', '.join(f'{a:.2f}%' for a in area)}, {min(seconds):.0f} to {max(seconds):.0f} seconds per run on "
-        f"2 CPU cores (torch {v['torch']}, lightning {v['lightning']}, "
-        f"{datetime.now(UTC):%Y-%m-%d}; `python experiments/readme.py --run`)."
+        f"`make run` buys 40 + 10 x 20 labels of the digits' 1,200. Seeds 0, 1, 2: final accuracy {finals} "
+        f"(mean {mean(final):.2f}%) at {summaries[0]['n_labeled']} labels, AUBC {areas}, "
+        f"{min(seconds):.0f} to {max(seconds):.0f} seconds per run on 2 CPU cores (torch {v['torch']}, "
+        f"lightning {v['lightning']}, {datetime.now(UTC):%Y-%m-%d}; `python experiments/readme.py --run`)."
     )
 
 
