@@ -6,4 +6,5 @@ from typing import Any
 
 TINY: dict[str, dict[str, Any]] = {
     "loss_prediction": {"fit_epochs": 2},
+    "waal": {"fit_steps": 3},
 }
