@@ -58,6 +58,14 @@ def test_many_labelled_centres():
     assert_same_up_to_ties(kcenter(x, 60, labelled), x, 60, labelled, 1e-9)
 
 
+def test_labelled_samples_may_have_another_type():
+    x, labelled = clustered(200, 6, dtype=torch.float32), clustered(20, 6, seed=1)
+    want = kcenter(x, 30, labelled.float()).index.tolist()
+    assert kcenter(x, 30, labelled).index.tolist() == want
+    assert kcenter(x.double(), 30, labelled.float()).index.tolist() == want
+    assert kcenter_pca(x, 30, labelled).index.tolist() == kcenter_pca(x, 30, labelled.float()).index.tolist()
+
+
 def test_few_passes():
     x = clustered(8000, 16, dtype=torch.float32)
     assert kcenter(x, 400).log["passes"] <= 12

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from autoal.kernels.checks import Progress, compute_dtype, row_blocks
 from autoal.kernels.geometry import softmax_residual
+from autoal.kernels.kmeans import add_by_cluster
 
 _LOWEST_ALPHA = 1e-8
 
@@ -71,11 +72,13 @@ def caps(step: float) -> list[float]:
 
 def class_means(embeddings: Tensor, targets: Tensor, classes: int) -> Tensor:
     """Mean embedding of each class in float64, ``(classes, D)``; a class without samples gets the mean of all."""
-    x = embeddings.double()
-    onehot = torch.nn.functional.one_hot(targets.to(x.device).long(), classes).to(x.dtype)
-    counts = onehot.sum(0)
-    means = (onehot.T @ x) / counts.clamp(min=1).unsqueeze(1)
-    return torch.where(counts.unsqueeze(1) > 0, means, x.mean(0))
+    rows, width = embeddings.shape
+    targets = targets.to(embeddings.device).long()
+    sums = torch.zeros(classes, width, dtype=torch.float64, device=embeddings.device)
+    for low, high in row_blocks(rows, 4 * width, embeddings.device):
+        add_by_cluster(sums, embeddings[low:high].double(), targets[low:high])
+    counts = targets.bincount(minlength=classes).unsqueeze(1)
+    return torch.where(counts > 0, sums / counts.clamp(min=1), sums.sum(0) / rows)
 
 
 def ray_search(task: Task, progress: Progress | None = None) -> Search:

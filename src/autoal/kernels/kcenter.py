@@ -52,7 +52,10 @@ def kcenter(
     centres = None
     if labelled is not None and labelled.shape[0] > 0:
         check_matrix("labelled", labelled, columns=embeddings.shape[1])
-        centres = Points(labelled.to(embeddings.device), space.shift)
+        labelled = labelled.to(embeddings.device)
+        if compute_dtype(labelled) != space.dtype:
+            labelled = labelled.to(space.dtype)
+        centres = Points(labelled, space.shift)
     first = int(space.norms.argmin()) if centres is None else None
     result = farthest_first(space, n, centres, first, window, progress)
     distance = result.distance.sqrt().to(embeddings.device)
@@ -92,7 +95,7 @@ def kcenter_pca(
     parts = [embeddings]
     if labelled is not None and labelled.shape[0] > 0:
         check_matrix("labelled", labelled, columns=embeddings.shape[1])
-        parts.append(labelled.to(embeddings.device))
+        parts.append(labelled.to(embeddings))
     mean, axes, explained = _principal_axes(parts, components)
     projected = [_project(part, mean, axes) for part in parts]
     picks = kcenter(projected[0], n, projected[1] if len(projected) > 1 else None, window, progress)

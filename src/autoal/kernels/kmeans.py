@@ -46,7 +46,7 @@ def weighted_kmeans(
         max_iter: Largest number of iterations (of mini-batches with ``batch_size``).
         batch_size: Number of samples per mini-batch, or ``None`` for full iterations.
         tol: Squared movement of the centroids, relative to the variance, below which iterations stop.
-        progress: Called with (iterations done, ``max_iter``).
+        progress: Called with (seeds drawn, k), then with (iterations done, ``max_iter``).
 
     Returns:
         The centroids ``(k, D)`` in the computing type and the row of the nearest one for each sample, ``(N,)``
@@ -66,7 +66,7 @@ def weighted_kmeans(
     mass = torch.cumsum(factor.cpu(), 0)
     start = float(uniform(1, generator)) * float(mass[-1])
     first = min(int(torch.searchsorted(mass, start, right=True)), x.shape[0] - 1)
-    seeds = d2_sample(space, k, generator, first, None if weights is None else factor)
+    seeds = d2_sample(space, k, generator, first, None if weights is None else factor, progress)
     centroids = space.values(seeds.index.to(x.device))
     weight = factor.to(device=x.device, dtype=space.dtype)
     if batch_size is None:
@@ -116,7 +116,9 @@ def kmeans(
     if weights is not None:
         factor = check_weights(weights, embeddings.shape[0]).to(embeddings.device)
     index = nearest_distinct(embeddings, centroids)
-    share = cluster_sums(factor.unsqueeze(1), assignment, n).squeeze(1) / factor.sum()
+    share = torch.zeros(n, 1, dtype=factor.dtype, device=factor.device)
+    add_by_cluster(share, factor.unsqueeze(1), assignment)
+    share = share.squeeze(1) / factor.sum()
     space = Points.centred(embeddings)
     inertia = float((_assign(space, centroids - space.origin)[1].double() * factor).sum() / factor.sum())
     empty = n - int(torch.unique(assignment).numel())
@@ -163,15 +165,15 @@ def nearest_distinct(embeddings: Tensor, centroids: Tensor) -> Tensor:
     return chosen.to(embeddings.device)
 
 
-def cluster_sums(values: Tensor, assignment: Tensor, k: int) -> Tensor:
-    """Sum rows of ``(M, D)`` by cluster into ``(k, D)``, in the same order on every run.
+def add_by_cluster(sums: Tensor, values: Tensor, assignment: Tensor) -> None:
+    """Add rows of ``(M, D)`` to the rows of ``sums`` that they are assigned to, in the same order on every run.
 
     ``index_add_`` adds in no fixed order on CUDA; a product with the one-hot assignment does.
     """
     if values.is_cuda:
-        onehot = torch.nn.functional.one_hot(assignment, k).to(values.dtype)
-        return onehot.T @ values
-    return torch.zeros(k, values.shape[1], dtype=values.dtype).index_add_(0, assignment, values)
+        sums += torch.nn.functional.one_hot(assignment, sums.shape[0]).to(values.dtype).T @ values
+    else:
+        sums.index_add_(0, assignment, values)
 
 
 def _assign(space: Points, centroids: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,16 +196,16 @@ def _lloyd(
     for iteration in range(max_iter):
         targets = Points(centroids)
         sums = torch.zeros_like(centroids)
-        mass = torch.zeros(k, dtype=space.dtype, device=space.device)
+        mass = torch.zeros(k, 1, dtype=space.dtype, device=space.device)
         cost = torch.empty(space.n, dtype=space.dtype, device=space.device)
         for low, high in row_blocks(space.n, space.width(k), space.device):
             value, which, _ = space.nearest(low, high, targets)
             cost[low:high] = value * weight[low:high]
             part = weight[low:high].unsqueeze(1)
-            sums += cluster_sums(space.rows(low, high) * part, which, k)
-            mass += cluster_sums(part, which, k).squeeze(1)
-        empty = (mass <= 0).nonzero().squeeze(1)
-        moved = torch.where(mass.unsqueeze(1) > 0, sums / mass.clamp(min=1e-30).unsqueeze(1), centroids)
+            add_by_cluster(sums, space.rows(low, high) * part, which)
+            add_by_cluster(mass, part, which)
+        empty = (mass.squeeze(1) <= 0).nonzero().squeeze(1)
+        moved = torch.where(mass > 0, sums / mass.clamp(min=1e-30), centroids)
         if empty.numel():
             # Only samples that some centroid does not already sit on can serve an empty cluster.
             far = torch.sort(cost, descending=True, stable=True).indices[: empty.numel()]
@@ -229,17 +231,20 @@ def _mini_batches(
 ) -> Tensor:
     """Sculley's updates: each centroid is the running weighted mean of the samples it was given."""
     k = centroids.shape[0]
-    mass = torch.zeros(k, dtype=space.dtype, device=space.device)
+    mass = torch.zeros(k, 1, dtype=space.dtype, device=space.device)
     for iteration in range(max_iter):
         rows = (uniform(min(batch_size, space.n), generator) * space.n).long().clamp(max=space.n - 1)
         rows = rows.to(space.device)
-        batch = space.take(rows)
-        which = _assign(batch, centroids)[0]
-        part = weight[rows].unsqueeze(1)
-        gained = cluster_sums(part, which, k)
-        mass = mass + gained.squeeze(1)
-        pull = cluster_sums(batch.x * part, which, k) - gained * centroids
-        centroids = centroids + pull / mass.clamp(min=1e-30).unsqueeze(1)
+        targets = Points(centroids)
+        sums, gained = torch.zeros_like(centroids), torch.zeros_like(mass)
+        for low, high in row_blocks(rows.numel(), space.width(k), space.device):
+            batch = space.take(rows[low:high])
+            which = batch.nearest(0, batch.n, targets)[1]
+            part = weight[rows[low:high]].unsqueeze(1)
+            add_by_cluster(sums, batch.x * part, which)
+            add_by_cluster(gained, part, which)
+        mass += gained
+        centroids = centroids + (sums - gained * centroids) / mass.clamp(min=1e-30)
         if progress is not None:
             progress(iteration + 1, max_iter)
     return centroids
