@@ -15,12 +15,16 @@ from autoal.config import command_line, errors_in_one_line, run_directory
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def train(config: DictConfig) -> float | None:
-    """Run the experiment of a composed config; returns the final test accuracy."""
+    """Run the experiment of a composed config.
+
+    Returns the last validation accuracy (with ``loop.n_val`` > 0), which is what a sweeper may tune on;
+    test accuracy is for reports alone.
+    """
     from autoal.runner import run  # heavy imports wait until there is something to run
 
     with errors_in_one_line():
-        final_acc: float | None = run(config, run_directory(config))["final_acc"]
-    return final_acc
+        val_acc: float | None = run(config, run_directory(config))["val_acc"]
+    return val_acc
 
 
 if __name__ == "__main__":

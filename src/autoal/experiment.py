@@ -208,6 +208,7 @@ class Experiment:
             "recipe": recipe_hash(self.config),
             "final_acc": accuracies[-1] if accuracies else None,
             "aubc": aubc(labels, accuracies) if len(rows) > 1 else None,
+            "val_acc": rows[-1]["val_acc"] if rows else None,
             "n_labeled": labels[-1] if labels else 0,
             "n_val": self.loop.n_val,
             "rounds": len(rows),
