@@ -60,6 +60,7 @@ class TableDataset(Dataset):
     def load(self, root: Path) -> dict[str, Split]:
         """Read, split and encode the table, and complete :attr:`info`."""
         table, target, split, where = self.read(root)
+        check_classification(target, where)
         parts = self._parts(target, split, where)
         names, targets = encode_target(target, parts["train"], where)
         features = self._encode(table, parts["train"], where)
@@ -104,7 +105,7 @@ class TableDataset(Dataset):
                 column = column.astype(np.float64)
             if pd.api.types.is_numeric_dtype(column):
                 columns.append(
-                    self._numbers(column.to_numpy(dtype=np.float64), train, f"{where}, column '{name}'")
+                    self._numbers(column.to_numpy(dtype=np.float64, copy=True), train, f"{where}, column '{name}'")
                 )
                 continue
             text = column.astype("string").fillna("").to_numpy()
@@ -130,6 +131,19 @@ class TableDataset(Dataset):
         return torch.from_numpy(values)
 
 
+def check_classification(target: pd.Series, where: str) -> None:
+    """Check that a target column holds classes and not measurements.
+
+    Raises:
+        AutoALError: If it holds more different numbers than a tenth of the rows (and than 100).
+    """
+    import pandas as pd
+
+    n_different = int(target.nunique())
+    if pd.api.types.is_numeric_dtype(target) and n_different > max(100, len(target) // 10):
+        raise AutoALError(f"{where}: the target has {n_different} different numbers; it looks like a regression")
+
+
 def encode_target(target: pd.Series, train: Tensor, where: str) -> tuple[tuple[str, ...], Tensor]:
     """Number the classes of the training part in sorted order.
 
@@ -150,8 +164,6 @@ def encode_target(target: pd.Series, train: Tensor, where: str) -> tuple[tuple[s
     ordered = sorted(labels) if numeric else sorted(labels, key=str)
     if len(ordered) < 2:
         raise AutoALError(f"{where} has {len(ordered)} classes in its training part, at least 2 are needed")
-    if numeric and len(ordered) > max(100, len(train) // 10):
-        raise AutoALError(f"{where}: the target has {len(ordered)} different numbers; it looks like a regression")
     number = {value: i for i, value in enumerate(ordered)} | {None: -1}
     for row, value in enumerate(values):
         if value not in number:
@@ -265,7 +277,7 @@ class OpenML(TableDataset):
         except OSError as error:
             raise AutoALError(
                 f"dataset {self.info.name}: not in {cache} and openml.org can't be reached ({error}); "
-                f"fetch it where there is network: autoal data openml_{self._data_id} --root {root}"
+                f"fetch it where there is network: autoal data openml data_id={self._data_id} --root {root}"
             ) from error
         except Exception as error:
             raise AutoALError(

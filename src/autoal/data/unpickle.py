@@ -8,18 +8,19 @@ from typing import Any
 
 from autoal.errors import AutoALError
 
-_ALLOWED = {
-    # NumPy moved its internals from numpy.core to numpy._core in version 2; files hold either name.
-    **{
-        (f"numpy.{core}.multiarray", name): name
-        for core in ("core", "_core")
-        for name in ("_reconstruct", "scalar")
-    },
-    ("numpy", "ndarray"): "ndarray",
-    ("numpy", "dtype"): "dtype",
-    ("_codecs", "encode"): "encode",
-    ("collections", "OrderedDict"): "OrderedDict",
-}
+_CORES = ("numpy.core", "numpy._core")
+"""NumPy moved its internals in version 2; files hold either name."""
+_ALLOWED = frozenset(
+    [
+        *((f"{core}.multiarray", "_reconstruct") for core in _CORES),
+        *((f"{core}.multiarray", "scalar") for core in _CORES),
+        *((f"{core}.numeric", "_frombuffer") for core in _CORES),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("_codecs", "encode"),
+        ("collections", "OrderedDict"),
+    ]
+)
 """The globals that arrays, numbers, byte strings and dicts need; none of them can do anything else."""
 
 

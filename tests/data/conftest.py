@@ -1,0 +1,52 @@
+"""Fixtures of the dataset tests."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from autoal.config import conf_dir
+from autoal.data.base import Dataset
+from autoal.data.build import build_dataset
+
+REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.fixture
+def dataset_of() -> Iterator[Callable[..., Dataset]]:
+    """Build a dataset from its config: ``dataset_of("mnist", "dataset.classes=[1,2]")``."""
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+
+        def build(name: str, *overrides: str) -> Dataset:
+            config = compose("train", overrides=[f"dataset={name}", "strategy=random", *overrides])
+            return build_dataset(config.dataset)
+
+        yield build
+
+
+def unpack(name: str, folder: Path) -> Path:
+    """Unpack one of the real archives, or skip."""
+    archive = REAL_DATA / name
+    if not archive.exists():
+        pytest.skip(f"the real data are not beside the checkout: no {archive}")
+    with tarfile.open(archive) as tape:
+        tape.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with the real MNIST files."""
+    return unpack("mnist-idx.tar.xz", tmp_path_factory.mktemp("mnist"))
+
+
+@pytest.fixture(scope="session")
+def real_cifar_jpeg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with the 60,000 JPEG files in ``cifar10-jpeg``."""
+    root = tmp_path_factory.mktemp("cifar")
+    unpack("cifar10-jpeg.tar.xz", root / "cifar10-jpeg")
+    return root
