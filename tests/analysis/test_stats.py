@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from autoal.analysis.stats import bootstrap_ci, compare, holm, mean_ci, paired, t_quantile
+from autoal.analysis.stats import bootstrap_ci, compare, holm, mean_ci, paired, t_quantile, wilcoxon_p
 
 
 @pytest.mark.parametrize(("n", "quantile"), [(3, 4.303), (5, 2.776), (10, 2.262)])
@@ -58,6 +58,20 @@ def test_wilcoxon_with_ties_and_zeros() -> None:
     b = np.array([0.90, 0.90, 0.80, 0.70, 0.60])
     expected = scipy.stats.wilcoxon([0, 1, 1, 2, 3]).pvalue
     assert compare(a, b).p_wilcoxon == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_wilcoxon_with_random_ties_matches_enumeration(seed: int) -> None:
+    # scipy enumerates all sign patterns up to 13 differences with ties.
+    d = np.random.default_rng(seed).integers(-4, 6, size=5 + seed) / 100
+    expected = scipy.stats.wilcoxon(np.round(d * 100)).pvalue if np.any(d) else 1.0
+    assert wilcoxon_p(d) == pytest.approx(expected)
+
+
+def test_wilcoxon_of_many_differences_approximates() -> None:
+    d = np.random.default_rng(0).normal(0.3, 1.0, 80)
+    assert wilcoxon_p(d) == pytest.approx(scipy.stats.wilcoxon(d).pvalue, abs=1e-9)
+    assert wilcoxon_p(np.zeros(5)) == 1.0
 
 
 def test_five_seeds_cannot_convince_wilcoxon() -> None:

@@ -56,7 +56,8 @@ def _figure(width: float, height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    # No layout engine: files are cut to what is drawn, and solving a layout would double the time of a figure.
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
 
@@ -128,10 +129,9 @@ def penalty_figure(matrix: PenaltyMatrix) -> Figure:
         for (i, j), value in np.ndenumerate(shown):
             if math.isfinite(value):
                 dark = value > 0.6 * max(top, 1.0)
-                weight = "bold" if i == m else "normal"
                 ax.text(
                     j, i, f"{value:.2f}", ha="center", va="center", fontsize=small,
-                    color="white" if dark else INK, fontweight=weight,
+                    color="white" if dark else INK,
                 )  # fmt: skip
             elif i != j:
                 ax.text(j, i, "–", ha="center", va="center", fontsize=small, color="#999999")
