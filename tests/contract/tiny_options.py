@@ -6,5 +6,8 @@ from typing import Any
 
 TINY: dict[str, dict[str, Any]] = {
     "loss_prediction": {"fit_epochs": 2},
+    "vaal": {"max_steps": 2, "width": 4},
+    "coregcn": {"epochs": 3},
+    "uncertaingcn": {"epochs": 3},
     "waal": {"fit_steps": 3},
 }
