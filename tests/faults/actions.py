@@ -6,9 +6,13 @@ import errno
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
+
+import autoal.pool
 
 Options = Mapping[str, Any]
 
@@ -60,12 +64,13 @@ def no_space(original: Callable[..., Any], *args: Any, fault_options: Options, *
 
 def clock_back(original: Callable[..., Any], *args: Any, fault_options: Options, **kwargs: Any) -> Any:
     """Set this process's clock back by a day, then go on."""
-    import time
-    from datetime import UTC, datetime, timedelta
+    real_time = time.time
+    time.time = lambda: real_time() - 86400
 
-    import autoal.pool
+    class Yesterday(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) - timedelta(days=1)
 
-    real_time, real_now = time.time, autoal.pool._now
-    time.time = lambda: real_time() - 86400  # type: ignore[assignment]
-    autoal.pool._now = lambda: (datetime.fromisoformat(real_now()).astimezone(UTC) - timedelta(days=1)).isoformat()
+    autoal.pool.datetime = Yesterday  # type: ignore[attr-defined]
     return original(*args, **kwargs)

@@ -11,7 +11,6 @@ import importlib
 import json
 import multiprocessing
 import os
-import signal
 import socket
 import sys
 import time
@@ -35,7 +34,7 @@ TINY = (
     "loop.stop_train_acc=null",
     "loop.batch_size=8",
 )
-"""Digits and a small network: 0.5 s a run. Neither 21 nor 1,179 divides by 2, the query's 1,176 not by 5."""
+"""Digits and a small network, half a second a run. The pool sizes 1,179, 1,169, ... don't divide by 2."""
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["autoal.experiment", "autoal.strategies.registry", "tests.faults.lives"])
@@ -89,21 +88,28 @@ class Fault:
         setattr(owner, name, counted)
 
 
-def _live(
-    cfg: dict[str, Any], run_dir: Path, resume: bool, faults: Sequence[Fault], env: Mapping[str, str], log: Path
-) -> None:
+Part = tuple[dict[str, Any], Path]
+"""A config and the run directory of its experiment."""
+
+
+def _live(parts: Sequence[Part], resume: bool, faults: Sequence[Fault], env: Mapping[str, str], log: Path) -> None:
     os.environ.update(env)
     sys.stdout = sys.stderr = log.open("a", encoding="utf-8", buffering=1)
+    import autoal.loggers.files
     from autoal.errors import AutoALError
     from autoal.experiment import Experiment
     from autoal.logs import quiet
 
     quiet()
+    if not any("plot" in fault.target for fault in faults):
+        # Figures are half of a tiny run's time, and take no part in what is tested.
+        autoal.loggers.files.plot_curve = lambda *args, **kwargs: None  # type: ignore[assignment]
     for fault in faults:
         fault.arm()
     status = 1
     try:
-        Experiment.build(cfg, run_dir).run(resume=resume)
+        for cfg, run_dir in parts:
+            Experiment.build(cfg, run_dir).run(resume=resume)
         status = 0
     except AutoALError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -118,16 +124,16 @@ def _live(
 
 
 def start(
-    cfg: dict[str, Any],
-    run_dir: Path,
+    parts: Sequence[Part],
     resume: bool = False,
     faults: Sequence[Fault] = (),
     env: Mapping[str, str] | None = None,
 ) -> BaseProcess:
-    """Start a life; what it prints goes to ``<run_dir>.log``."""
+    """Start a life of one or more experiments; what it prints goes to ``<first run_dir>.log``."""
+    run_dir = parts[0][1]
     log = run_dir.with_name(f"{run_dir.name}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    process = _SERVER.Process(target=_live, args=(cfg, run_dir, resume, tuple(faults), dict(env or {}), log))
+    process = _SERVER.Process(target=_live, args=(list(parts), resume, tuple(faults), dict(env or {}), log))
     process.start()
     return process
 
@@ -136,8 +142,7 @@ def live(
     cfg: dict[str, Any], run_dir: Path, resume: bool = False, faults: Sequence[Fault] = (), limit: float = 120
 ) -> int:
     """Run a life to its end; returns the exit status, negative for a signal."""
-    process = start(cfg, run_dir, resume, faults)
-    return end(process, limit)
+    return end(start([(cfg, run_dir)], resume, faults), limit)
 
 
 def end(process: BaseProcess, limit: float = 120) -> int:
@@ -150,18 +155,35 @@ def end(process: BaseProcess, limit: float = 120) -> int:
     return process.exitcode
 
 
-def live_on_ranks(cfg: dict[str, Any], run_dir: Path, size: int, limit: float = 240) -> list[int]:
-    """Run a life on several ranks, as torchrun would place them; returns their exit statuses."""
-    cfg = {**cfg, "trainer": {**cfg["trainer"], "strategy": "ddp", "devices": size}}
+def live_on_ranks(cfgs: Mapping[str, dict[str, Any]], folder: Path, size: int, limit: float = 300) -> list[int]:
+    """Run experiments one after the other on several ranks, as torchrun would place them.
+
+    Args:
+        cfgs: Run directory's name -> config.
+        folder: Where run directories go; those of rank 1, 2, ... stay empty.
+        size: Number of ranks.
+        limit: Seconds until a rank counts as stuck.
+
+    Returns:
+        The ranks' exit statuses.
+    """
+    env = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": f"{size}", "NODE_RANK": "0"}
+    processes = []
+    for rank in range(size):
+        home = folder if rank == 0 else folder / f"rank{rank}"
+        parts = [
+            ({**cfg, "trainer": {**cfg["trainer"], "strategy": "ddp", "devices": size}}, home / name)
+            for name, cfg in cfgs.items()
+        ]
+        processes.append(start(parts, env={**env, "LOCAL_RANK": str(rank)}))
+    return [end(p, limit) for p in processes]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(size), "NODE_RANK": "0"}
-    processes = [
-        start(cfg, run_dir if r == 0 else run_dir.with_name(f"{run_dir.name}.rank{r}"), env=common | {"LOCAL_RANK": f"{r}"})
-        for r in range(size)
-    ]
-    return [end(p, limit) for p in processes]
+        return int(probe.getsockname()[1])
 
 
 def log_of(run_dir: Path) -> str:
@@ -194,8 +216,3 @@ def wait_for(condition: Callable[[], bool], limit: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end_of_patience, "what the test waits for did not happen"
         time.sleep(0.02)
-
-
-def signal_name(status: int) -> str:
-    """Name the signal that ended a life."""
-    return signal.Signals(-status).name

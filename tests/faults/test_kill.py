@@ -34,7 +34,10 @@ POINTS = {
 }
 
 
-@pytest.mark.parametrize("point", POINTS)
+QUICK = ("training", "pool pass", "torn ledger line", "between ledger and pool", "report", "checkpoint write")
+
+
+@pytest.mark.parametrize("point", [p if p in QUICK else pytest.param(p, marks=pytest.mark.slow) for p in POINTS])
 def test_resumed_run_equals_undisturbed_one(point: str, tmp_path: Path, calm: dict[str, Any]) -> None:
     cfg = lives.config("strategy=margin")
     run_dir = tmp_path / "run"
@@ -43,6 +46,7 @@ def test_resumed_run_equals_undisturbed_one(point: str, tmp_path: Path, calm: di
     assert lives.outcome(run_dir) == calm
 
 
+@pytest.mark.slow
 def test_killed_twice_at_the_same_point_and_once_more(tmp_path: Path, calm: dict[str, Any]) -> None:
     cfg = lives.config("strategy=margin")
     run_dir = tmp_path / "run"
@@ -65,6 +69,7 @@ SCHEDULED = (
 )
 
 
+@pytest.mark.slow
 def test_schedule_momentum_and_best_weights_survive(tmp_path: Path) -> None:
     cfg = lives.config("strategy=entropy_mc", *SCHEDULED)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -81,7 +86,7 @@ def test_killed_during_the_search(tmp_path: Path) -> None:
     cfg = lives.config("strategy=autoal", "loop.n_rounds=2")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert lives.live(cfg, whole) == 0, lives.log_of(whole)
-    fault = Fault("autoal.search.loop:BilevelSearch.searchnet_step", 9, "kill")
+    fault = Fault("autoal.search.loop:Search.searchnet_step", 9, "kill")
     assert lives.live(cfg, broken, faults=[fault]) == -signal.SIGKILL, lives.log_of(broken)
     assert lives.live(cfg, broken, resume=True) == 0, lives.log_of(broken)
     assert lives.outcome(broken) == lives.outcome(whole)
