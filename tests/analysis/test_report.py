@@ -130,6 +130,14 @@ def test_weights_are_reported_for_autoal_only(made: Report) -> None:
     assert sum(first) == pytest.approx(1.0, abs=1e-4)
 
 
+def test_parts_of_the_search_are_not_counted_twice(tmp_path: Path) -> None:
+    extra = {"seconds_votes": [1.0, 2.0, 3.0]}
+    write_run(tmp_path / "a", strategy="autoal", extra=extra)
+    (strategy,) = analyse(collect([tmp_path])[0][0], resamples=100).strategies
+    assert list(strategy.seconds) == ["train", "pool", "search", "select", "test"]
+    assert strategy.search_parts == {"votes": 6.0}
+
+
 def test_the_page_asks_the_network_for_nothing(made: Report) -> None:
     text = made.page.read_text()
     assert "default-src 'none'" in text

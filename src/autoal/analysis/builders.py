@@ -145,17 +145,25 @@ def rank_table(overall: Overall) -> Table:
 
 
 def seconds_table(results: Sequence[SettingResult]) -> Table:
-    """Mean seconds per run and phase."""
-    phases = list(dict.fromkeys(p for r in results for s in r.strategies for p in s.seconds))
+    """Mean seconds per run and phase, and the parts of the search where a strategy times them."""
+    everyone = [(r.setting.label, s) for r in results for s in r.strategies if s.seconds]
+    phases = list(dict.fromkeys(p for _, s in everyone for p in s.seconds))
+    parts = list(dict.fromkeys(p for _, s in everyone for p in s.search_parts))
     rows = [
-        [r.setting.label, s.name, *(s.seconds.get(p, math.nan) for p in phases), sum(s.seconds.values())]
-        for r in results
-        for s in r.strategies
-        if s.seconds
+        [
+            label,
+            s.name,
+            *(s.seconds.get(p, math.nan) for p in phases),
+            sum(s.seconds.values()),
+            *(s.search_parts.get(p, math.nan) for p in parts),
+        ]
+        for label, s in everyone
     ]
     columns = [Column("setting", "Setting"), Column("strategy", "Strategy")]
     columns += [Column(f"seconds_{p}", p, "number") for p in phases]
-    return Table([*columns, Column("seconds", "sum", "number")], rows)
+    columns.append(Column("seconds", "sum", "number"))
+    columns += [Column(f"seconds_{p}", f"{p} (in search)", "number", "Part of the search phase") for p in parts]
+    return Table(columns, rows)
 
 
 def overlap_table(results: Sequence[SettingResult]) -> Table:

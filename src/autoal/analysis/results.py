@@ -18,6 +18,8 @@ from autoal.analysis.stats import mean_ci, t_quantile
 
 __all__ = ["Band", "Overall", "Savings", "SettingResult", "StrategyResult", "analyse", "analyse_overall", "band"]
 
+# Every run has these and they add up. A strategy may time parts of its search in further columns; adding those
+# to the sum would count the same seconds twice.
 PHASES = ("train", "pool", "search", "select", "test")
 WEIGHT_PREFIXES = ("weight_", "vote_share_")
 
@@ -65,7 +67,8 @@ class StrategyResult:
         aubc: Area under the budget curve.
         rank: Mean rank by AUBC over the seeds that all strategies share; NaN if there is none.
         savings: Label savings; None without a baseline in the setting.
-        seconds: Phase to mean seconds per run.
+        seconds: Phase to mean seconds per run; phases do not overlap.
+        search_parts: What a strategy times inside its search, which is already counted there.
         weights: Column to its mean curve, for strategies that log weights.
     """
 
@@ -76,6 +79,7 @@ class StrategyResult:
     rank: float
     savings: Savings | None
     seconds: dict[str, float]
+    search_parts: dict[str, float]
     weights: dict[str, Band]
 
 
@@ -167,6 +171,7 @@ def analyse(
     curves = {name: band(setting.grid, setting.on_grid(name), alpha) for name in setting.strategies}
     target = float(curves[base].mean[-1]) if base else math.nan
     ranks, shared = _ranks(setting)
+    seconds = {name: _seconds(setting.runs[name]) for name in setting.strategies}
     strategies = [
         StrategyResult(
             name=name,
@@ -175,7 +180,8 @@ def analyse(
             aubc=mean_ci([run.aubc for run in setting.runs[name]], alpha),
             rank=rank,
             savings=_savings(setting, curves, name, base, target) if base else None,
-            seconds=_seconds(setting.runs[name]),
+            seconds={phase: s for phase, s in seconds[name].items() if phase in PHASES},
+            search_parts={phase: s for phase, s in seconds[name].items() if phase not in PHASES},
             weights=_weights(setting, name, alpha),
         )
         for name, rank in zip(setting.strategies, ranks, strict=True)
@@ -216,14 +222,11 @@ def _savings(setting: Setting, curves: dict[str, Band], name: str, base: str, ta
 
 
 def _seconds(runs: Sequence[Run]) -> dict[str, float]:
-    names = sorted({column for run in runs for column in run.columns if column.startswith("seconds_")})
-    phases = [name.removeprefix("seconds_") for name in names]
-    # Known phases in the order in which they happen, then whatever a strategy adds.
-    order = [p for p in PHASES if p in phases] + [p for p in phases if p not in PHASES]
     seconds = {}
-    for phase in order:
-        totals = [run.columns.get(f"seconds_{phase}") for run in runs]
-        sums = [float(np.nansum(t)) for t in totals if t is not None and np.isfinite(t).any()]
+    names = {c.removeprefix("seconds_") for run in runs for c in run.columns if c.startswith("seconds_")}
+    for phase in [*PHASES, *sorted(names.difference(PHASES))]:
+        columns = [run.columns[f"seconds_{phase}"] for run in runs if f"seconds_{phase}" in run.columns]
+        sums = [float(np.nansum(column)) for column in columns if np.isfinite(column).any()]
         if sums:
             seconds[phase] = float(np.mean(sums))
     return seconds

@@ -97,9 +97,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"and {rest} more, all listed in {args.out / 'problems.csv'}", file=sys.stderr)
     for result in report.results:
         best = max(result.strategies, key=lambda s: s.aubc[0])
-        seeds = len(result.setting.seeds)
+        strategies, seeds = len(result.strategies), len(result.setting.seeds)
         print(
-            f"{result.setting.label}: {len(result.strategies)} strategies, {seeds} seeds; "
+            f"{result.setting.label}: {strategies} {'strategy' if strategies == 1 else 'strategies'}, "
+            f"{seeds} {'seed' if seeds == 1 else 'seeds'}; "
             f"best mean AUBC {100 * best.aubc[0]:.2f}% ({best.name})"
         )
     print(report.page)
