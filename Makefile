@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint type format bench study clean
+.PHONY: help install run test test-slow test-all lint type format bench study clean
 
 help:  ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,9 +29,11 @@ run: install  ## Run AutoAL on the embedded digits (CPU, about a minute); ARGS="
 test: install  ## Prove the installation: the test suite without its slow tests
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not slurm" $(ARGS)
 
-test-all: install  ## Every test, the slow ones and those on a real SLURM too
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slurm" $(ARGS)
+test-slow: install  ## The slow tests, and those on a real SLURM where it is installed
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not slurm" $(ARGS)
 	@$(BIN)/python -m pytest -m slurm -rs $(ARGS) || test $$? -eq 5
+
+test-all: test-slow test  ## Every test
 
 lint: install  ## Check style
 	@$(BIN)/ruff check .
