@@ -2,7 +2,7 @@
 
 Every measurement runs in a process of its own, on inputs that this program wrote to a temporary folder, and
 reports seconds, the peak of resident memory during the call, and passes over the features where the kernel counts
-them. A peer whose cost per pick is constant may be run for fewer picks; its seconds are then scaled and marked so.
+them. A peer whose cost per pick is constant is run for fewer picks; its seconds are then scaled and marked so.
 On a machine that others use too, ``--threads 1`` gives steadier ratios than threads that wait for each other.
 
     python experiments/benchmarks/kernels.py                          # synthetic embeddings
@@ -42,8 +42,8 @@ PICKS = 1000
 DIM = 512
 COLUMNS = [
     "case", "implementation", "data", "rows", "dim", "classes", "picks", "dtype", "device", "seconds",
-    "cpu_seconds", "times_slower", "scaled_from_picks", "passes", "peak_mib", "peak_over_inputs", "total_gib", "check",
-    "date", "machine", "threads", "load", "versions", "commit",
+    "cpu_seconds", "times_slower", "scaled_from_picks", "passes", "peak_mib", "peak_over_inputs", "total_gib",
+    "check", "date", "machine", "threads", "load", "versions", "commit",
 ]  # fmt: skip
 
 
@@ -93,22 +93,24 @@ def write_mnist(path: Path, root: Path, rows: int) -> bool:
 # --- peers -------------------------------------------------------------------------------------------------
 
 
-def plain_kcenter(x: Tensor, n: int, first: int) -> list[int]:
-    """One pass over the features per pick, in the type of ``x``."""
+def plain_kcenter(x: Tensor, n: int, first: int, products: bool) -> list[int]:
+    """One pass over the features per pick, by differences or by a matrix-vector product with known norms."""
+    norms = x.square().sum(1) if products else None
     nearest = torch.full((len(x),), torch.inf, dtype=x.dtype)
     picks = [first]
     while len(picks) < n:
-        nearest = torch.minimum(nearest, (x - x[picks[-1]]).square().sum(1))
+        last = x[picks[-1]]
+        distance = (x - last).square().sum(1) if norms is None else norms + norms[picks[-1]] - 2 * (x @ last)
+        nearest = torch.minimum(nearest, distance)
         picks.append(int(nearest.argmax()))
     return picks
 
 
-def explicit_badge(logits: Tensor, x: Tensor, n: int, generator: torch.Generator) -> tuple[float, list[int]]:
-    """Gradients written out, one pass over them per pick; returns the seconds without the set-up."""
+def explicit_badge(logits: Tensor, x: Tensor, n: int, generator: torch.Generator) -> list[int]:
+    """Gradients written out, one matrix-vector product with them per pick."""
     residual = torch.softmax(logits, 1)
     residual[torch.arange(len(x)), logits.argmax(1)] -= 1
     gradients = (residual[:, :, None] * x[:, None, :]).flatten(1)
-    start = time.perf_counter()
     norms = gradients.square().sum(1)
     picks = [int(norms.argmax())]
     nearest = torch.full_like(norms, torch.inf)
@@ -116,7 +118,7 @@ def explicit_badge(logits: Tensor, x: Tensor, n: int, generator: torch.Generator
         distance = norms + norms[picks[-1]] - 2 * (gradients @ gradients[picks[-1]])
         nearest = torch.minimum(nearest, distance.clamp(min=0))
         picks.append(int(torch.multinomial(nearest, 1, generator=generator)))
-    return time.perf_counter() - start, picks
+    return picks
 
 
 def oracle_check(x: Tensor, picks: list[int]) -> str:
@@ -171,6 +173,18 @@ def measured(call: Callable[[], Any], repeats: int = 1) -> tuple[Any, dict[str, 
     }
 
 
+def scaled(call: Callable[[int], Any], n: int, full: int) -> dict[str, float]:
+    """Cost of ``full`` picks of a peer whose cost per pick is constant, from runs with 2 and with ``n`` picks.
+
+    Two runs separate what is done once from what every pick costs.
+    """
+    _, few = measured(lambda: call(2))
+    _, many = measured(lambda: call(n))
+    for key in ("seconds", "cpu"):
+        many[key] = few[key] + (many[key] - few[key]) / (n - 2) * (full - 2)
+    return many
+
+
 def progress(done: int, total: int) -> None:
     """Show that something long is alive."""
     if sys.stderr.isatty():
@@ -197,32 +211,28 @@ def run_case(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
     inputs = x.nbytes + logits.nbytes
     log: dict[str, float] = {}
     repeats = 3 if len(x) <= 100_000 and who == "autoal" else 1
-    start = (
-        int((x[:200_000].float() - x[:200_000].float().mean(0)).square().sum(1).argmin()) if who == "plain" else 0
-    )
 
     if (case, who) == ("kcenter", "autoal"):
         picks, cost = measured(lambda: kernels.kcenter(x, n, progress=progress), repeats)
         log = picks.log
         if spec.get("check"):
             row["check"] = oracle_check(x, picks.index.tolist())
-    elif (case, who) == ("kcenter", "plain"):
-        _, cost = measured(lambda: plain_kcenter(x, n, start))
+    elif case == "kcenter" and who.startswith("plain"):
+        cost = scaled(lambda k: plain_kcenter(x, k, 0, who.endswith("products")), n, spec["full"])
     elif (case, who) == ("kcenter", "scikit-activeml"):
         from skactiveml.pool import CoreSet
 
         y = np.full(len(x), np.nan)
         y[0] = 0
         wide = x.numpy()
-        _, cost = measured(lambda: CoreSet(random_state=0).query(wide, y, batch_size=n))
+        cost = scaled(lambda k: CoreSet(random_state=0).query(wide, y, batch_size=k), n, spec["full"])
     elif (case, who) == ("badge", "autoal"):
         picks, cost = measured(lambda: kernels.badge(logits, x, n, generator, progress), repeats)
         log = picks.log
     elif (case, who) == ("badge", "plain"):
-        (seconds, _), cost = measured(lambda: explicit_badge(logits, x, n, generator))
-        cost["seconds"] = seconds
+        cost = scaled(lambda k: explicit_badge(logits, x, k, generator), n, spec["full"])
     elif (case, who) == ("badge", "scikit-activeml"):
-        _, cost = measured(lambda: skactiveml_badge(x.numpy(), logits.numpy(), n))
+        cost = scaled(lambda k: skactiveml_badge(x.numpy(), logits.numpy(), k), n, spec["full"])
     elif case == "alfamix search":
         task = alfamix_task(x, logits, *head_of(folder, data, classes, device))
         if who == "autoal":
@@ -249,7 +259,16 @@ def run_case(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         batch = 16_384 if len(x) > 100_000 else None
         picks, cost = measured(
             lambda: kernels.alfamix(
-                x, logits, *labelled, task.weight, task.bias, n, generator, batch_size=batch, progress=progress
+                x,
+                logits,
+                *labelled,
+                task.weight,
+                task.bias,
+                n,
+                generator,
+                max_iter=50 if batch else 300,
+                batch_size=batch,
+                progress=progress,
             )
         )
         log = picks.log
@@ -274,7 +293,7 @@ def other_kernel(case: str, x: Tensor, logits: Tensor, n: int, generator: torch.
     """The kernels that are only run for their own cost."""
     return {
         "kcenter_pca": lambda: kernels.kcenter_pca(x, n, progress=progress),
-        "kmeans mini-batch": lambda: kernels.kmeans(x, n, generator, batch_size=16_384, progress=progress),
+        "kmeans mini-batch": lambda: kernels.kmeans(x, n, generator, max_iter=50, batch_size=16_384),
         "diverse_minibatch": lambda: kernels.diverse_minibatch(logits, x, n, generator, progress=progress),
         "cdal": lambda: kernels.cdal(logits, n, progress=progress),
         "margin": lambda: kernels.top_n(kernels.margin(logits), n),
@@ -317,20 +336,22 @@ def plan(quick: bool, mnist: bool) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
 
     def add(case: str, who: str, data: str, classes: int = 0, picks: int = PICKS, **more: Any) -> None:
-        n = max(10, picks // 10) if quick else picks
-        spec = {"case": case, "implementation": who, "data": data, "classes": classes, "picks": n, "device": "cpu"}
-        out.append(spec | more)
+        n = max(5, picks // 10) if quick else picks
+        full = PICKS // 10 if quick else PICKS
+        spec = {"case": case, "implementation": who, "data": data, "classes": classes, "picks": n, "full": full}
+        out.append({**spec, "device": "cpu", **more})
 
     for data in small:
         add("kcenter", "autoal", data, check=True)
-        add("kcenter", "plain", data)
-        add("kcenter", "scikit-activeml", data, picks=20)
+        add("kcenter", "plain, differences", data, picks=50)
+        add("kcenter", "plain, products", data, picks=100)
+        add("kcenter", "scikit-activeml", data, picks=8)
     for data in small:
         for classes in (10, 100):
             add("badge", "autoal", data, classes)
             if classes == 10:  # with 100 classes the gradients alone would take 10 GB
-                add("badge", "plain", data, classes, picks=50)
-                add("badge", "scikit-activeml", data, classes, picks=3)
+                add("badge", "plain", data, classes, picks=20)
+                add("badge", "scikit-activeml", data, classes, picks=4)
     for data in small:
         add("alfamix search", "autoal", data, 10)
         add("alfamix search", "published loop", data, 10)
@@ -383,6 +404,9 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, help="folder with the raw MNIST files")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows and picks")
     parser.add_argument("--only", default="", help="run only cases whose name contains this")
+    parser.add_argument(
+        "--inputs", default="", help="run only on these inputs: clusters, mnist, million, imagenet"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="the CSV file to write")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of every implementation")
     parser.add_argument("--case", help=argparse.SUPPRESS)
@@ -399,7 +423,7 @@ def main() -> None:
         mnist = args.data_root is not None and write_mnist(folder / "mnist.npy", args.data_root, 50_000 // scale)
         if not mnist:
             print("no --data-root with MNIST: synthetic embeddings only")
-        specs = [s for s in plan(args.quick, mnist) if args.only in s["case"]]
+        specs = [s for s in plan(args.quick, mnist) if args.only in s["case"] and args.inputs in ("", s["data"])]
         sizes = {"clusters": 50_000, "million": 1_000_000, "imagenet": 1_280_000}
         for data in {s["data"] for s in specs}:
             file = folder / f"{data}.npy"
@@ -408,17 +432,19 @@ def main() -> None:
                 write_clusters(file, sizes[data] // scale, half)
             for classes in {s["classes"] for s in specs if s["data"] == data} - {0}:
                 write_logits(folder / f"{data}.{classes}.npy", file, classes)
-        rows = run_all(specs, folder)
-    if not args.quick and rows:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        print(f"wrote {args.out}")
+        run_all(specs, folder, None if args.quick else args.out)
 
 
-def run_all(specs: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write what has been measured so far."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def run_all(specs: list[dict[str, Any]], folder: Path, out: Path | None) -> None:
     """Run the cases one after the other; a case that fails is reported and the others go on."""
     rows: list[dict[str, Any]] = []
     ours: dict[tuple[Any, ...], float] = {}
@@ -443,23 +469,20 @@ def run_all(specs: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
         row = {k: v for k, v in spec.items() if k in COLUMNS} | json.loads(done.stdout.splitlines()[-1]) | fixed
         row["load"] = round(os.getloadavg()[0], 2)
         key = (spec["case"], spec["data"], spec["classes"], spec["device"])
-        full = next(s["picks"] for s in specs if (s["case"], s["data"], s["classes"], s["device"]) == key)
-        if spec["picks"] != full:
-            row["scaled_from_picks"] = spec["picks"]
-            row["seconds"] *= full / spec["picks"]
-            row["cpu_seconds"] *= full / spec["picks"]
-            row["picks"] = full
+        if row["picks"] != spec["full"]:
+            row["scaled_from_picks"], row["picks"] = row["picks"], spec["full"]
         ours.setdefault(key, row["seconds"])
         row["times_slower"] = round(row["seconds"] / ours[key], 2)
         row["seconds"], row["cpu_seconds"] = round(row["seconds"], 4), round(row["cpu_seconds"], 4)
         rows.append(row)
+        if out is not None:
+            write_csv(out, rows)
         print(
-            f"{row['case']:18} {row['implementation']:16} {row['data']:9} C={row['classes']:<4} {row['device']:5}"
+            f"{row['case']:18} {row['implementation']:18} {row['data']:9} C={row['classes']:<4} {row['device']:5}"
             f"{row['seconds']:10.2f} s  x{row['times_slower']:<8} +{row['peak_mib']:.0f} MiB"
             f" ({row['peak_over_inputs']:.2f} of inputs)  passes {row['passes'] or '-'}  {row.get('check', '')}",
             flush=True,
         )
-    return rows
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ def test_pick_is_the_nearest_sample_not_the_cluster_number():
     assert picks.index.tolist() == torch.cdist(centroids, x).argmin(1).tolist()
     assert len(set(picks.index.tolist())) == 5
     assert picks.score.sum().item() == pytest.approx(1)
+    inertia = torch.cdist(x, centroids).min(1).values.square().mean()
+    assert picks.log["inertia"] == pytest.approx(float(inertia))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

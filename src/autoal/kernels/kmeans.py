@@ -73,7 +73,7 @@ def weighted_kmeans(
         centroids = _lloyd(space, centroids, weight, max_iter, tol, progress)
     else:
         centroids = _mini_batches(space, centroids, weight, max_iter, batch_size, generator, progress)
-    assignment = _assign(space, centroids)[0]
+    assignment = _assign(space, centroids)
     return centroids + space.origin, assignment
 
 
@@ -119,8 +119,10 @@ def kmeans(
     share = torch.zeros(n, 1, dtype=factor.dtype, device=factor.device)
     add_by_cluster(share, factor.unsqueeze(1), assignment)
     share = share.squeeze(1) / factor.sum()
-    space = Points.centred(embeddings)
-    inertia = float((_assign(space, centroids - space.origin)[1].double() * factor).sum() / factor.sum())
+    inertia = 0.0
+    for low, high in row_blocks(embeddings.shape[0], 3 * embeddings.shape[1], embeddings.device):
+        offset = embeddings[low:high].to(centroids.dtype) - centroids[assignment[low:high]]
+        inertia += float((offset.square_().sum(1) * factor[low:high]).sum() / factor.sum())
     empty = n - int(torch.unique(assignment).numel())
     return Picks(index, share, {"inertia": inertia, "empty_clusters": float(empty)})
 
@@ -176,14 +178,13 @@ def add_by_cluster(sums: Tensor, values: Tensor, assignment: Tensor) -> None:
         sums.index_add_(0, assignment, values)
 
 
-def _assign(space: Points, centroids: Tensor) -> tuple[Tensor, Tensor]:
-    """Nearest centroid ``(N,)`` of each row and the squared distance to it ``(N,)``."""
+def _assign(space: Points, centroids: Tensor) -> Tensor:
+    """Nearest centroid ``(N,)`` of each row."""
     targets = Points(centroids)
     which = torch.empty(space.n, dtype=torch.int64, device=space.device)
-    value = torch.empty(space.n, dtype=space.dtype, device=space.device)
     for low, high in row_blocks(space.n, space.width(targets.n), space.device):
-        value[low:high], which[low:high], _ = space.nearest(low, high, targets)
-    return which, value
+        which[low:high] = space.nearest(low, high, targets)[1]
+    return which
 
 
 def _lloyd(
