@@ -1,0 +1,64 @@
+"""What strategies that choose among others share: the candidates, their needs, hooks and state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autoal.errors import AutoALError
+from autoal.hooks import TrainingHook, join_hooks
+from autoal.inference import Needs
+from autoal.models.classifier import Classifier
+from autoal.strategies.base import QueryContext, QueryStrategy
+from autoal.strategies.registry import build
+from autoal.task import Task
+
+
+class CandidateStrategy(QueryStrategy):
+    """Base of strategies that choose among candidates.
+
+    Args:
+        candidates: Two or more strategies: names, or mappings of ``name`` and options.
+    """
+
+    def __init__(self, candidates: Sequence[str | Mapping[str, Any]]) -> None:
+        if isinstance(candidates, str) or len(candidates) < 2:
+            raise AutoALError(f"{self.name}: candidates={candidates} must list at least two strategies")
+        self.arms: list[QueryStrategy] = [build(spec) for spec in candidates]
+        names = [arm.name for arm in self.arms]
+        self.labels = [n if names.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(names)]
+
+    @property
+    def needs(self) -> Needs:
+        """What any candidate needs, and what the choice among them needs."""
+        needs = Needs(labelled=True)
+        for arm in self.arms:
+            needs = needs | arm.needs
+        return needs
+
+    def check(self, net: Classifier) -> None:
+        """Refuse what any candidate refuses."""
+        for arm in self.arms:
+            arm.check(net)
+
+    def training_hook(self, task: Task) -> TrainingHook | None:
+        """Return the candidates' hooks: the classifier they query is one and the same."""
+        return join_hooks([arm.training_hook(task) for arm in self.arms])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the candidates' states."""
+        return {"arms": [arm.state_dict() for arm in self.arms]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
+        for arm, arm_state in zip(self.arms, state["arms"], strict=True):
+            arm.load_state_dict(arm_state)
+
+
+def bought_rows(ctx: QueryContext, ids: Tensor) -> Tensor:
+    """Return the place of each id ``(n,)`` in ``ctx.labelled_ids``, or -1 where it was not bought."""
+    place = torch.searchsorted(ctx.labelled_ids, ids).clamp(max=len(ctx.labelled_ids) - 1)
+    return torch.where(ctx.labelled_ids[place] == ids, place, -1)
