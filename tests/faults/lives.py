@@ -36,8 +36,8 @@ TINY = (
 )
 """Digits and a small network, half a second a run. The pool sizes 1,179, 1,169, ... don't divide by 2."""
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["autoal.experiment", "autoal.strategies.registry", "tests.faults.lives"])
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["autoal.experiment", "autoal.strategies.registry", "tests.faults.lives"])
 
 
 def config(*overrides: str) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def start(
     run_dir = parts[0][1]
     log = run_dir.with_name(f"{run_dir.name}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    process = _SERVER.Process(target=_live, args=(list(parts), resume, tuple(faults), dict(env or {}), log))
+    process = SERVER.Process(target=_live, args=(list(parts), resume, tuple(faults), dict(env or {}), log))
     process.start()
     return process
 
