@@ -85,18 +85,22 @@ def adapt_input_weight(weight: Tensor, channels: int) -> Tensor:
     return weight.repeat(1, repeats, 1, 1)[:, :channels] * (weight.shape[1] / channels)
 
 
-def fit_state(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Load weights that must cover the module; entries it does not have (old heads) are left out.
+def fit_state(module: nn.Module, state: Mapping[str, Tensor], where: str, unused: tuple[str, ...] = ()) -> None:
+    """Load weights that must be exactly the module's, but for parts it does not have (old heads).
 
     Args:
         module: Gets the weights.
         state: The weights.
         where: What they are, for the message.
+        unused: Beginnings of names that are left out.
 
     Raises:
-        AutoALError: If one is missing or has another shape; names the first.
+        AutoALError: If one is missing, has another shape or no place; names the first.
     """
     own = module.state_dict()
+    surplus = [name for name in state if name not in own and not name.startswith(unused)]
+    if surplus:
+        raise AutoALError(f"{where}: the network has no '{surplus[0]}'; the weights belong to another network")
     for name, value in own.items():
         if name.endswith("num_batches_tracked"):
             # A counter that old files lack and that only matters without a fixed momentum.

@@ -76,7 +76,7 @@ class ResNet(Backbone):
             elif "conv1.weight" in state:
                 state["conv1.weight"] = adapt_input_weight(state["conv1.weight"], channels)
             net.fc = nn.Identity()
-            fit_state(net, state, f"pretrained={pretrained} of resnet{depth}")
+            fit_state(net, state, f"pretrained={pretrained} of resnet{depth}", unused=("fc.",))
         pools = stem == "imagenet" if maxpool is None else maxpool
         pool = nn.MaxPool2d(3, stride=2, padding=1) if pools else nn.Identity()
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, pool)

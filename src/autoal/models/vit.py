@@ -150,7 +150,7 @@ class ViT(Backbone):
                 weight = state["patch_embed.proj.weight"]
                 state["patch_embed.proj.weight"] = adapt_input_weight(weight, channels)
                 state["pos_embed"] = resize_positions(state["pos_embed"], grid)
-            fit_state(self, state, f"pretrained={pretrained} of vit_{size}")
+            fit_state(self, state, f"pretrained={pretrained} of vit_{size}", unused=("head", "mask_token"))
         self.stage_dims = (dim,) * 4
         self.embedding_dim = dim * last_blocks
 
