@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor
 from autoal.errors import AutoALError
 from autoal.hooks import TrainingHook, join_hooks
 from autoal.inference import Needs
+from autoal.kernels.types import Picks
 from autoal.models.classifier import Classifier
-from autoal.strategies.base import QueryContext, QueryStrategy
+from autoal.strategies.base import QueryContext, QueryStrategy, silent_phase
 from autoal.strategies.registry import build
 from autoal.task import Task
 
@@ -47,6 +49,13 @@ class CandidateStrategy(QueryStrategy):
     def training_hook(self, task: Task) -> TrainingHook | None:
         """Return the candidates' hooks: the classifier they query is one and the same."""
         return join_hooks([arm.training_hook(task) for arm in self.arms])
+
+    def ask(self, ctx: QueryContext, k: int, n: int) -> Picks:
+        """Return candidate k's picks, timed as ``arm_<name>``; phases of its own would count twice."""
+        with ctx.phase(f"arm_{self.labels[k]}") as progress:
+            picks = self.arms[k].select(replace(ctx.within("arm", k), phase=silent_phase), n)
+            progress(1, 1)
+        return picks
 
     def state_dict(self) -> dict[str, Any]:
         """Return the candidates' states."""

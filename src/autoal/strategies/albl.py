@@ -61,11 +61,7 @@ class ALBL(CandidateStrategy):
         """Reward the last batch, draw a candidate and take its batch."""
         reward = self._learn(ctx)
         p = self.bandit.probabilities()
-        batches = []
-        with ctx.phase("candidates") as progress:
-            for k, arm in enumerate(self.arms):
-                batches.append(arm.select(ctx.within("arm", k), n))
-                progress(k + 1, len(self.arms))
+        batches = [self.ask(ctx, k, n) for k in range(len(self.arms))]
         psi = self._inclusion(batches, len(ctx.unlabelled), n)
         q = p @ psi
         chosen = int(torch.multinomial(p, 1, generator=ctx.generator("draw")))

@@ -96,20 +96,17 @@ class Tailor(CandidateStrategy):
         free = torch.ones(len(ctx.unlabelled), dtype=torch.bool)
         rows, scores, arms = [], [], []
         log: dict[str, float] = {}
-        with ctx.phase("candidates") as progress:
-            for k, (arm, m) in enumerate(zip(self.arms, share, strict=True)):
-                if m == 0:
-                    continue
-                left = free.nonzero().squeeze(1)
-                rest = replace(ctx.within("arm", k), unlabelled=ctx.unlabelled.take(left))
-                picks = arm.select(rest, m)
-                mine = left[picks.index.cpu()]
-                free[mine] = False
-                rows.append(mine)
-                scores.append(picks.score.detach().double().cpu())
-                arms.append(torch.full((m,), k, dtype=torch.int64))
-                log |= picks.log
-                progress(k + 1, len(self.arms))
+        for k, m in enumerate(share):
+            if m == 0:
+                continue
+            left = free.nonzero().squeeze(1)
+            picks = self.ask(replace(ctx, unlabelled=ctx.unlabelled.take(left)), k, m)
+            mine = left[picks.index.cpu()]
+            free[mine] = False
+            rows.append(mine)
+            scores.append(picks.score.detach().double().cpu())
+            arms.append(torch.full((m,), k, dtype=torch.int64))
+            log |= picks.log
         return torch.cat(rows), torch.cat(scores), torch.cat(arms), log
 
     def state_dict(self) -> dict[str, Any]:
