@@ -82,9 +82,11 @@ def make_report(roots: Sequence[str | Path], out: Path, options: Options | None 
     if out.exists() and not out.is_dir():
         raise AutoALError(f"--out {out} is a file; give a directory")
     settings, problems = collect(roots, options.setting_keys, options.allow_mixed_recipes, track)
+    # One progress display at a time: over the settings, or over the ledgers of the few settings there are.
+    many = len(settings) >= 5
     results = [
-        analyse(setting, options.baseline, options.alpha, options.resamples, track)
-        for setting in track(settings, "analysing settings", least=5)
+        analyse(setting, options.baseline, options.alpha, options.resamples, None if many else track)
+        for setting in (track(settings, "analysing settings", least=1) if many else settings)
     ]
     problems += [problem for result in results for problem in result.selection.problems]
     if not any(result.baseline for result in results):
