@@ -24,6 +24,12 @@ from autoal.files import atomic_open
 
 SHARED_COLUMNS = ("setting", "strategy", "seed", "recipe")
 
+SLOW = (
+    *("loss_prediction", "waal", "coregcn", "uncertaingcn", "albl", "tailor", "autoal", "autoal_paper"),
+    *("autoal_released", "vaal", "ensemble_var_ratio", "adversarial_deepfool", "adversarial_bim"),
+)
+"""Strategies that cost many times a margin query, by and large in that order."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -68,6 +74,14 @@ def cells(settings: Sequence[Setting]) -> Iterator[Cell]:
                 yield Cell(setting, label, overrides, seed)
 
 
+def every_strategy() -> tuple[str, ...]:
+    """Return all strategies: random first, the :data:`SLOW` ones last, so that an early stop leaves most."""
+    from autoal.config import choices
+
+    place = {"random": -1} | {name: i for i, name in enumerate(SLOW, 1)}
+    return tuple(sorted(choices("strategy"), key=lambda name: (place.get(name, 0), name)))
+
+
 def finished(run_dir: Path) -> bool:
     """Say whether a run directory holds a finished run."""
     try:
@@ -96,7 +110,10 @@ def run_cell(cell: Cell, root: Path) -> None:
 
 
 def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str, int]:
-    """Write one CSV per setting with every round of every finished run; returns the number of runs in each."""
+    """Write one CSV per setting with every round of every finished run; returns the number of runs in each.
+
+    Runs that the CSV holds and ``root`` does not (another machine's) stay, unless their recipe is another one.
+    """
     import pandas as pd
 
     counts: dict[str, int] = {}
@@ -113,20 +130,31 @@ def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str,
             table.insert(0, "strategy", cell.label)
             table.insert(0, "setting", setting.name)
             tables.append(table)
+        path = results / f"{setting.name}.csv"
+        if tables and path.exists():
+            known = pd.read_csv(path, dtype={"recipe": str})
+            fresh = pd.concat(tables)
+            here = pd.MultiIndex.from_frame(fresh[["strategy", "seed"]])
+            there = pd.MultiIndex.from_frame(known[["strategy", "seed"]])
+            kept = known[~there.isin(here) & known["recipe"].isin(fresh["recipe"])]
+            tables += [run for _, run in kept.groupby(["strategy", "seed"], sort=False)]
         if tables:
-            with atomic_open(results / f"{setting.name}.csv") as file:
+            with atomic_open(path) as file:
                 pd.concat(tables).to_csv(file, index=False, float_format="%.6g")
         counts[setting.name] = len(tables)
     return counts
 
 
-def main(study: Path, settings: Sequence[Setting], argv: Sequence[str] | None = None) -> None:
+def main(study: Path, settings: Sequence[Setting], argv: Sequence[str] | None = None) -> bool:
     """Run a study's command line.
 
     Args:
         study: The study's folder, ``Path(__file__).parent`` of its script.
         settings: What to run.
         argv: Arguments; default the command line's.
+
+    Returns:
+        Whether results were collected: not in a process that carries out a part of the runs for another.
     """
     parser = argparse.ArgumentParser(description=f"Run the study {study.name} and collect its results.")
     parser.add_argument("--root", type=Path, default=Path("runs") / "studies" / study.name, help="run directories")
@@ -164,6 +192,7 @@ def main(study: Path, settings: Sequence[Setting], argv: Sequence[str] | None = 
     if count == 1:
         for name, n in collect(settings, args.root, study / "results").items():
             print(f"{name}: {n} finished runs in {study / 'results' / (name + '.csv')}")
+    return count == 1
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[str]]:

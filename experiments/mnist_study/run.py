@@ -1,0 +1,32 @@
+"""All strategies on MNIST in ALFA-Mix's setting with an MLP, 100 + 10 x 100 labels, five paired seeds.
+
+python experiments/mnist_study/run.py -- paths.data_dir=data              # run, then write results and tables
+python experiments/mnist_study/run.py --jobs 2 -- paths.data_dir=data     # in two processes
+python experiments/mnist_study/run.py --strategies random margin --seeds 1
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from autoal.study import Setting, every_strategy, main
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+SETTINGS = [
+    Setting(
+        name="mnist",
+        overrides=("+experiment=alfamix_cvpr22/mnist_mlp", "trainer=cpu"),
+        strategies=every_strategy(),
+        # The published program's.
+        seeds=(1, 10, 100, 1000, 10000),
+    )
+]
+
+if __name__ == "__main__":
+    import tables
+
+    if main(HERE, SETTINGS):
+        tables.main([HERE.name])
