@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from autoal.data.loader import global_batches
 from autoal.distributed import World
-from autoal.inference import ProgressFn, evaluating
+from autoal.inference import ProgressFn
 from autoal.models.classifier import Classifier, DropoutKey
 from autoal.rng import stream_seed
 from autoal.search.halves import Counts, HeldOut
@@ -109,35 +109,34 @@ class FitNetTrainer:
         batches = itertools.cycle(global_batches(len(ids), self.options.batch_size, None))
         loss = 0.0
         for step, rows in zip(range(steps), batches, strict=False):
-            last = self.update(ids[rows], targets[rows], torch.ones(len(rows), device=targets.device))
+            last, _ = self.update(ids[rows], targets[rows], torch.ones(len(rows), device=targets.device))
             if step == steps - 1:
                 loss = float(last)
             if progress is not None and step % _REPORT_EVERY == 0:
                 progress(step, steps)
         return loss
 
-    def update(self, ids: Tensor, targets: Tensor, gates: Tensor) -> Tensor:
-        r"""Take one step on :math:`L_F = \frac1B \sum_j \bar S_j \ell_j` (Eq. 7) and return it, detached."""
+    def update(self, ids: Tensor, targets: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Take one step on :math:`L_F = \frac1B \sum_j \bar S_j \ell_j` (Eq. 7).
+
+        Returns:
+            The loss before the step, and the cross-entropy of each sample without dropout ``(B,)``, which the
+            same pass gives for the price of a head: SearchNet's next step needs no pass of its own.
+        """
         mine = self.share.world.shard(torch.arange(len(ids)))
         own = ids[mine]
         key = DropoutKey(stream_seed(self.seed, self.steps), own.to(targets.device))
         self.net.train()
-        logits = self.net(self.fetch(own), key).logits
-        losses = nn.functional.cross_entropy(logits.float(), targets[mine.to(targets.device)], reduction="none")
+        out, labels = self.net(self.fetch(own), key), targets[mine.to(targets.device)]
+        losses = nn.functional.cross_entropy(out.logits.float(), labels, reduction="none")
+        with torch.no_grad():
+            clean = nn.functional.cross_entropy(self.net.head(out.embedding).float(), labels, reduction="none")
+            clean = self.share.whole(clean, len(ids))
         loss = (self.share.whole(losses, len(ids)) * gates).mean()
         self.share.step(loss, self.parameters, self.optimizer)
         self.steps += 1
         self.counts.images["fitnet"] += len(ids)
-        return loss.detach()
-
-    def losses(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """Return the cross-entropy of a batch ``(B,)`` in eval mode, without gradient, on every rank."""
-        mine = self.world.shard(torch.arange(len(ids)))
-        with evaluating(self.net):
-            logits = self.net(self.fetch(ids[mine])).logits.float()
-        own = nn.functional.cross_entropy(logits, targets[mine.to(targets.device)], reduction="none")
-        self.counts.images["fitnet"] += len(ids)
-        return self.world.gather_rows(own, len(ids))
+        return loss.detach(), clean
 
 
 @dataclass
@@ -161,6 +160,9 @@ class SearchLog:
 
 class Search:
     """One search phase on one held-out half.
+
+    The networks read each other through two memories of the whole half: the score that SearchNet last gave a
+    sample, and the loss that FitNet last had on it. So a step runs the network that it updates, and no other.
 
     Args:
         options: The pieces.
@@ -194,7 +196,7 @@ class Search:
         alone = isinstance(source, GlobalWeights) or has_batch_statistics(source)
         self.sharing = Share(World() if alone else world, world)
         weights = mixing_weights(prior.log().expand(len(half), -1), options.objective)
-        # Scores of the whole half, refreshed batch by batch: a small batch alone would make a coarse quantile.
+        # A threshold over the whole half: a small batch alone would make a coarse quantile.
         self.scores = combine(weights, half.votes)
         self.parameters = source.search_parameters()
         self.optimizer = make_optimizer(
@@ -248,9 +250,8 @@ class Search:
         return self.source.weigh(self.fetch, ids)
 
     def gates(self, scores: Tensor, rows: Tensor) -> Tensor:
-        """Turn the scores of a batch into gates ``(B,)``; the batch's scores are remembered."""
+        """Turn the scores of a batch into gates ``(B,)``."""
         options, nominated = self.options, self.nominated[rows]
-        self.scores[rows] = scores.detach()
         if options.objective == "softmax":
             return softmax_gates(scores, nominated, options.temperature)
         if options.objective == "released":
@@ -267,12 +268,6 @@ class Search:
         self._steps += 1
         return self._threshold
 
-    def batch_losses(self, rows: Tensor) -> Tensor:
-        """Return FitNet's losses of a batch ``(B,)``: cached while FitNet stands still."""
-        if self.options.alternate and self.fitnet is not None:
-            self.losses[rows] = self.fitnet.losses(self.half.ids[rows], self.half.targets[rows])
-        return self.losses[rows]
-
     def searchnet_loss(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the whole loss of SearchNet on a batch, and its stage features for the next step.
 
@@ -280,11 +275,13 @@ class Search:
             rows: Rows of the held-out half, in any order.
         """
         options = self.options
-        losses = self.batch_losses(rows)
+        losses = self.losses[rows]
         out = self.weigh(rows)
         logits = self.sharing.whole(out.logits, len(rows)).float()
         weights = mixing_weights(logits, options.objective)
-        gates = self.gates(combine(weights, self.half.votes[rows]), rows)
+        scores = combine(weights, self.half.votes[rows])
+        self.scores[rows] = scores.detach()
+        gates = self.gates(scores, rows)
         expected = expected_count(gates, options.objective)
         wanted = self.half.wanted * len(rows) / len(self.half)
         value = search_loss(gates, losses, relative=options.objective == "softmax")
@@ -321,11 +318,8 @@ class Search:
     def fitnet_step(self, rows: Tensor) -> None:
         """Update FitNet on a batch gated by SearchNet (Eq. 7)."""
         assert self.fitnet is not None
-        with evaluating(self.source):
-            logits = self.sharing.whole(self.weigh(rows).logits, len(rows)).float()
-            scores = combine(mixing_weights(logits, self.options.objective), self.half.votes[rows])
-            gates = self.gates(scores, rows)
-        loss = self.fitnet.update(self.half.ids[rows], self.half.targets[rows], gates)
+        gates = self.gates(self.scores[rows], rows)
+        loss, self.losses[rows] = self.fitnet.update(self.half.ids[rows], self.half.targets[rows], gates)
         self.log.add("search_fitnet_loss", loss)
 
     def summary(self) -> dict[str, float]:

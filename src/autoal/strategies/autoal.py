@@ -137,6 +137,8 @@ class AutoAL(QueryStrategy):
                     columns["fitnet_loss"] = trainer.warm_up(
                         ids, targets.to(ctx.device), options.warmup_steps, progress
                     )
+            # Ranks agree on gradients; rounding may still part the batch statistics that each keeps.
+            task.data.world.sync_buffers(fitnet)
             with ctx.phase("updates") as progress:
                 half = hold_out(options, self.candidates, ctx, fitnet, halves, n, counts)
                 search = Search(
@@ -151,6 +153,7 @@ class AutoAL(QueryStrategy):
                     counts,
                 )
                 columns |= search.run(options.steps, progress)
+                task.data.world.sync_buffers(source)
                 images = sum(counts.images.values())
                 columns |= {"search_steps": float(options.steps), "search_forwards": images / len(half)}
         self._keep(source, fitnet)
