@@ -40,7 +40,6 @@ def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     Raises:
         AutoALError: For any error of the user.
     """
-    quiet()
     for key in config:
         if key not in ROOT_KEYS:
             raise unknown_name("key", str(key), ROOT_KEYS)
@@ -53,6 +52,7 @@ def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         return run_ranks(place, start.config, start.run_dir, overrides(), start.resume)
     from autoal.experiment import Experiment  # heavy, and not needed by a process that only starts others
 
+    quiet()  # after Lightning's import, which sets up its loggers
     return Experiment.build(start.config, start.run_dir, overrides()).run(start.resume)
 
 

@@ -1,0 +1,1 @@
+"""Hydra launchers of AutoAL: a SLURM job per run, or a pool of processes on one machine."""
