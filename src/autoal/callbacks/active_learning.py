@@ -101,13 +101,14 @@ class ActiveLearning(pl.Callback):
         self._stop.place(world)
         self.task.device = device
         net = self._net(pl_module)
-        self.task.dtype = next(net.parameters()).dtype
         self._initial = {k: v.detach().clone().cpu() for k, v in net.state_dict().items()}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Buy the initial set, or take up what a checkpoint and the ledger brought."""
         assert isinstance(pl_module, LitClassifier)
         hook = pl_module.hook
+        # Only now has Lightning converted the network to the trainer's precision.
+        self.task.dtype = next(pl_module.net.parameters()).dtype
         if hook is not None:
             self.data.extra_samples = hook.extra_samples
         self.view.start(self._title(), self.loop.n_rounds + 1)

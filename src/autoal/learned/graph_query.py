@@ -11,7 +11,7 @@ from autoal.errors import AutoALError
 from autoal.hooks import seeded
 from autoal.inference import Needs, evaluating
 from autoal.learned.gcn import GCN, Graph, train_gcn
-from autoal.learned.passes import draw_subset
+from autoal.learned.passes import draw_subset, dtype_of
 from autoal.strategies.base import QueryContext, QueryStrategy
 
 
@@ -74,13 +74,14 @@ class GraphStrategy(QueryStrategy):
         assert ctx.unlabelled.embeddings is not None
         assert ctx.labelled is not None
         assert ctx.labelled.embeddings is not None
+        dtype = dtype_of(ctx)
         rows = draw_subset(ctx, self.subset, n)
-        pool = ctx.unlabelled.embeddings[rows.to(ctx.device)].float()
-        graph = Graph(torch.cat([ctx.labelled.embeddings.float(), pool]))
+        pool = ctx.unlabelled.embeddings[rows.to(ctx.device)].to(dtype)
+        graph = Graph(torch.cat([ctx.labelled.embeddings.to(dtype), pool]))
         n_labelled = len(ctx.labelled_ids)
         labelled = torch.arange(len(graph.x), device=ctx.device) < n_labelled
         net = seeded(lambda: GCN(graph.x.shape[1], self.hidden, self.dropout), ctx.stream_seed("init"))
-        net.to(ctx.device)
+        net.to(ctx.device, dtype)
         with ctx.phase("gcn") as progress:
             loss = train_gcn(
                 net,

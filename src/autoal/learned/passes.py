@@ -11,12 +11,18 @@ from autoal import rng
 from autoal.data.loader import global_batches
 from autoal.distributed import World
 from autoal.inference import ProgressFn
+from autoal.kernels.checks import compute_dtype
 from autoal.strategies.base import QueryContext
 
 
 def world_of(ctx: QueryContext) -> World:
     """Return the processes that share the query; one outside an experiment."""
     return World() if ctx.task is None else ctx.task.data.world
+
+
+def dtype_of(ctx: QueryContext) -> torch.dtype:
+    """Return the type in which a strategy computes: the classifier's, but float32 at least."""
+    return compute_dtype(ctx.unlabelled.logits)
 
 
 def map_rows(
@@ -42,11 +48,11 @@ def map_rows(
     """
     world = world_of(ctx)
     mine = world.shard(ids)
-    parts = [torch.zeros(0, width, device=ctx.device)]
+    parts = [torch.zeros(0, width, device=ctx.device, dtype=dtype_of(ctx))]
     done = 0
     with torch.no_grad():
         for block in mine.split(batch_size):
-            parts.append(function(ctx.inputs(block)).float().to(ctx.device))
+            parts.append(function(ctx.inputs(block)).to(parts[0]))
             done += len(block)
             if progress is not None:
                 progress(done, len(mine))

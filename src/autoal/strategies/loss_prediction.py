@@ -11,7 +11,7 @@ from autoal.hooks import TrainingHook, global_size, real_rows, reset, seeded, wh
 from autoal.inference import Needs, evaluating
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
-from autoal.learned.passes import draw_subset, endless_batches, map_rows
+from autoal.learned.passes import draw_subset, dtype_of, endless_batches, map_rows
 from autoal.models.classifier import Classifier, ClassifierOutput
 from autoal.rng import stream_seed
 from autoal.search.networks import LossPrediction, pool_stages
@@ -159,7 +159,7 @@ class LossPredictionLoss(QueryStrategy):
     def _fit(self, ctx: QueryContext) -> LossPrediction:
         """Train a module on the finished classifier (every rank computes the same)."""
         dims = ctx.net.backbone.stage_dims
-        predictor = seeded(lambda: LossPrediction(dims), ctx.stream_seed("init")).to(ctx.device)
+        predictor = seeded(lambda: LossPrediction(dims), ctx.stream_seed("init")).to(ctx.device, dtype_of(ctx))
         with ctx.phase("fit_loss_module") as progress:
             with evaluating(ctx.net):
                 features = map_rows(

@@ -14,7 +14,7 @@ from autoal.hooks import seeded
 from autoal.inference import Needs, evaluating
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
-from autoal.learned.passes import endless_batches, map_rows, world_of
+from autoal.learned.passes import dtype_of, endless_batches, map_rows, world_of
 from autoal.learned.vae import VAE, Discriminator, make_vae, negative_elbo, sample_noise
 from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
 from autoal.strategies.registry import register
@@ -59,8 +59,9 @@ class Adversaries:
         shape = tuple(ctx.inputs(ctx.unlabelled.ids[:1]).shape[1:])
         self.vae: VAE = seeded(lambda: make_vae(shape, latent, width), ctx.stream_seed("vae"))
         self.judge = seeded(lambda: Discriminator(latent), ctx.stream_seed("discriminator"))
-        self.vae.to(ctx.device)
-        self.judge.to(ctx.device)
+        self.dtype = dtype_of(ctx)
+        self.vae.to(ctx.device, self.dtype)
+        self.judge.to(ctx.device, self.dtype)
         modules: list[nn.Module] = [self.vae, self.judge]
         self.optimizers = {m: torch.optim.Adam(m.parameters(), lr=lr) for m in modules}
         self.noise = ctx.generator("noise")
@@ -77,7 +78,7 @@ class Adversaries:
                 noise = self.world.shard(noise)
             else:
                 mine, noise, weight = rows[:1], noise[:1], 0.0
-            yield Half(self.ctx.inputs(ids[mine]).float(), noise.to(self.ctx.device), weight)
+            yield Half(self.ctx.inputs(ids[mine]).to(self.dtype), noise.to(self.ctx.device, self.dtype), weight)
 
     def step(self, module: nn.Module, loss: Tensor) -> Tensor:
         """Take one optimiser step on a module; returns the loss, detached."""
@@ -95,7 +96,7 @@ class Adversaries:
         :math:`L_{trd}` is the negative bound of labelled and unlabelled samples alike; :math:`L_{adv}` asks
         that the discriminator take both for labelled.
         """
-        total = torch.zeros((), device=self.ctx.device)
+        total = torch.zeros((), device=self.ctx.device, dtype=self.dtype)
         for half in (next(b) for b in self.batches):
             out = self.vae(half.inputs, half.noise)
             logits = self.judge(out.mean)
@@ -106,7 +107,7 @@ class Adversaries:
 
     def judge_loss(self) -> Tensor:
         """Return the discriminator's loss: labelled samples are 1, unlabelled samples are 0."""
-        total = torch.zeros((), device=self.ctx.device)
+        total = torch.zeros((), device=self.ctx.device, dtype=self.dtype)
         for half, truth in zip((next(b) for b in self.batches), (1.0, 0.0), strict=True):
             with torch.no_grad():
                 mean, _ = self.vae.encode(half.inputs)
@@ -176,7 +177,7 @@ class VAAL(QueryStrategy):
         vae, judge = pair.vae, pair.judge
         with ctx.phase("vae_scores") as progress, evaluating(vae), evaluating(judge):
             unlabelled, labelled = (
-                map_rows(ctx, ids, 1, lambda x: judge(vae.encode(x.float())[0])[:, None], progress=progress)
+                map_rows(ctx, ids, 1, lambda x: judge(vae.encode(x.to(pair.dtype))[0])[:, None], progress=progress)
                 for ids in (ctx.unlabelled.ids, ctx.labelled_ids)
             )
         score = -unlabelled.squeeze(1)

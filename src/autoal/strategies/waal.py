@@ -15,7 +15,7 @@ from autoal.inference import Needs
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
 from autoal.learned.critic import Critic, critic_step, gap
-from autoal.learned.passes import endless_batches
+from autoal.learned.passes import dtype_of, endless_batches
 from autoal.models.classifier import Classifier, ClassifierOutput
 from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
 from autoal.strategies.registry import register
@@ -221,9 +221,10 @@ class WAAL(QueryStrategy):
         assert ctx.unlabelled.embeddings is not None
         assert ctx.labelled is not None
         assert ctx.labelled.embeddings is not None
-        pools = [ctx.labelled.embeddings.float(), ctx.unlabelled.embeddings.float()]
+        dtype = dtype_of(ctx)
+        pools = [ctx.labelled.embeddings.to(dtype), ctx.unlabelled.embeddings.to(dtype)]
         critic = seeded(lambda: Critic(pools[0].shape[1], self.hidden), ctx.stream_seed("init"))
-        critic = critic.to(ctx.device).requires_grad_(False)
+        critic = critic.to(ctx.device, dtype).requires_grad_(False)
         optimizer = torch.optim.Adam(critic.parameters(), lr=self.critic_lr)
         size = min(64, *(len(pool) for pool in pools))
         draws = [endless_batches(len(pool), size, ctx.stream_seed("batches", i)) for i, pool in enumerate(pools)]
@@ -233,8 +234,8 @@ class WAAL(QueryStrategy):
                 rows = [next(draw).to(ctx.device) for draw in draws]
                 b = min(len(r) for r in rows)
                 labelled, unlabelled = (pool[r[:b]] for pool, r in zip(pools, rows, strict=True))
-                mix = torch.rand(b, 1, generator=mixing).to(ctx.device)
-                weight = torch.full((b,), 1.0 / b, device=ctx.device)
+                mix = torch.rand(b, 1, generator=mixing).to(ctx.device, dtype)
+                weight = torch.full((b,), 1.0 / b, device=ctx.device, dtype=dtype)
                 critic_step(critic, optimizer, labelled, unlabelled, mix, weight, self.penalty, lambda _: None)
                 progress(step + 1, self.fit_steps)
         return critic
