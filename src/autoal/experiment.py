@@ -126,13 +126,13 @@ class Experiment:
                 self.run_dir.write_config(self.config, self.overrides)
         if main:
             self.run_dir.write_summary(self._summary("running", callback, trainer))
-            for listener in self.listeners:
-                listener.start(self._info(resume))
         checkpoint = find_checkpoint(self.run_dir.checkpoint) if resume else None
         status, message = "failed", ""
         stop.install()
         try:
             with log_to(self.run_dir.log_file) if main else nullcontext():
+                for listener in self.listeners:
+                    listener.start(self._info(resume))
                 trainer.fit(self.module, datamodule=self.task.data, ckpt_path=checkpoint, weights_only=True)
             status = "finished"
         except BaseException as error:
