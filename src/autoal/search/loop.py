@@ -16,7 +16,14 @@ from autoal.models.classifier import Classifier, DropoutKey
 from autoal.rng import stream_seed
 from autoal.search.halves import Counts, HeldOut
 from autoal.search.mixture import gmm_threshold, quantile_threshold
-from autoal.search.networks import Fetch, GlobalWeights, SearchNet, WeightOutput, has_batch_statistics
+from autoal.search.networks import (
+    Fetch,
+    GlobalWeights,
+    SearchNet,
+    WeightOutput,
+    has_batch_statistics,
+    prior_logits,
+)
 from autoal.search.objective import anchor_loss, budget_loss, ranking_loss, search_loss
 from autoal.search.options import SearchOptions
 from autoal.search.scoring import (
@@ -195,7 +202,7 @@ class Search:
         # A weight vector is the same for all samples: every rank computes it whole.
         alone = isinstance(source, GlobalWeights) or has_batch_statistics(source)
         self.sharing = Share(World() if alone else world, world)
-        weights = mixing_weights(prior.log().expand(len(half), -1), options.objective)
+        weights = mixing_weights(prior_logits(prior).expand(len(half), -1), options.objective)
         # A threshold over the whole half: a small batch alone would make a coarse quantile.
         self.scores = combine(weights, half.votes)
         self.parameters = source.search_parameters()

@@ -53,6 +53,12 @@ class WeightSource(Protocol):
         ...
 
 
+def prior_logits(prior: Tensor) -> Tensor:
+    """Return logits of mean 0 whose softmax is the prior; the mean matters where logits are used raw."""
+    logits = prior.log()
+    return logits - logits.mean()
+
+
 class GlobalWeights(nn.Module):
     """One logit per candidate, the same for every sample.
 
@@ -62,7 +68,7 @@ class GlobalWeights(nn.Module):
 
     def __init__(self, prior: Tensor) -> None:
         super().__init__()
-        self.logits = nn.Parameter(prior.log())
+        self.logits = nn.Parameter(prior_logits(prior))
 
     def weigh(self, fetch: Fetch, ids: Tensor) -> WeightOutput:
         """Return the vector for each id; no input is fetched."""
@@ -124,7 +130,7 @@ class SearchNet(nn.Module):
             self.head = nn.Linear(width, len(prior))
         with torch.no_grad():
             self.head.weight.mul_(HEAD_SCALE)
-            self.head.bias.copy_(prior.log())
+            self.head.bias.copy_(prior_logits(prior))
 
     def weigh(self, fetch: Fetch, ids: Tensor) -> WeightOutput:
         """Run the network on the inputs of ``ids``."""
