@@ -349,10 +349,8 @@ class ActiveLearning(pl.Callback):
         fresh = pool.check_buyable(fresh)
         labels = self.data.oracle.buy(fresh)
         if self.data.world.is_main and len(fresh):
-            order = [int(i) for i in ids]
-            wanted: list[float | None] = [None] * len(fresh)
-            if scores is not None:
-                wanted = [float(scores[order.index(int(i))]) for i in fresh]
+            score = {} if scores is None else dict(zip(ids.tolist(), scores.tolist(), strict=True))
+            wanted = [score.get(i) for i in fresh.tolist()]
             self.run_dir.ledger.append(round_, fresh.tolist(), labels.tolist(), strategy, wanted, source)
         pool.replay(done)
         pool.add(fresh, labels, validation=source == "val")

@@ -6,8 +6,11 @@ from typing import Any
 
 from autoal.inference import Evaluation
 
-SELECT_PARTS = ("train", "pool", "test", "select")
-"""Phases of the loop itself; every other phase is a strategy's own work and counts as search."""
+LOOP_PHASES = ("train", "pool", "test", "select")
+"""Phases of the loop itself."""
+
+SELECT_PHASES = ("pick", "query")
+"""Phases in which a strategy makes its choice; what else it does counts as search."""
 
 
 class RoundRecords:
@@ -48,11 +51,11 @@ class RoundRecords:
     def finish_row(self, row: dict[str, Any], log: dict[str, float] | None) -> None:
         """Add the times and the strategy's columns, and start the next round's clock.
 
-        A strategy's own phases run inside ``select``; their sum is ``seconds_search`` and is taken out of
-        ``seconds_select``, so that the common columns add up.
+        A strategy's own phases run inside ``select``. The sum of those that train or search something is
+        ``seconds_search`` and is taken out of ``seconds_select``, so that the common columns add up.
         """
-        own = {k: v for k, v in self._seconds.items() if k not in SELECT_PARTS}
-        search = sum(own.values())
+        own = {k: v for k, v in self._seconds.items() if k not in LOOP_PHASES}
+        search = sum(v for k, v in own.items() if k not in SELECT_PHASES)
         row["seconds_train"] = round(self._seconds.get("train", 0.0), 6)
         row["seconds_pool"] = round(self._seconds.get("pool", 0.0), 6)
         row["seconds_search"] = round(search, 6)
