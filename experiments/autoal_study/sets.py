@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
-from autoal.data.build import build_dataset
 from autoal.errors import AutoALError
 
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -21,17 +18,16 @@ class Part(Dataset):
     """The first training samples of a data set, with its whole test split.
 
     Args:
-        of: The ``dataset`` config of the whole.
+        of: The whole.
         n_train: How many samples.
-        name: What to call it.
     """
 
     needs_files = False
 
-    def __init__(self, of: dict[str, Any], n_train: int, name: str) -> None:
-        self._whole = build_dataset(of)
+    def __init__(self, of: Dataset, n_train: int) -> None:
+        self._whole = of
         self._n_train = n_train
-        self.info = replace(self._whole.info, name=name)
+        self.info = of.info
 
     def load(self, root: Path) -> dict[str, Split]:
         """Return the splits."""

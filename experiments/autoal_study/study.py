@@ -102,7 +102,7 @@ def compose(name: str, arm: str, seed: int, data_dir: Path | None, run_dir: Path
     config["strategy"] = ARMS[arm]
     config["logger"] = {}
     if name == "mnist":
-        whole = config["dataset"]
+        whole = {"_target_": "autoal.data.mnist.IdxImages", "which": "mnist"}
         config["dataset"] = {"_target_": "sets.Part", "of": whole, "n_train": 10_000, "name": "mnist_10k"}
     elif name == "breast_cancer":
         config["dataset"] = {"_target_": "sets.BreastCancer", "name": name}
@@ -169,11 +169,10 @@ def rounds(experiment: Any) -> list[dict[str, float]]:
             break
         start = time.perf_counter()
         mc_key = stream_seed(seed, "mc", round_)
+        seen = pool_pass(net, data, ids, Needs(embeddings=True), mc_key) if strategy.needs.labelled else None
         ctx = QueryContext(
             unlabelled=pool_pass(net, data, pool.unlabelled, strategy.needs, mc_key),
-            labelled=pool_pass(net, data, ids, Needs(embeddings=True), mc_key)
-            if strategy.needs.labelled
-            else None,
+            labelled=seen,
             labelled_ids=ids,
             labelled_targets=pool.labels(ids),
             n_classes=data.dataset.info.n_classes,
