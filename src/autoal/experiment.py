@@ -124,7 +124,6 @@ class Experiment:
             self.run_dir.claim(resume)
             if not resume:
                 self.run_dir.write_config(self.config, self.overrides)
-        if main:
             self.run_dir.write_summary(self._summary("running", callback, trainer))
         checkpoint = find_checkpoint(self.run_dir.checkpoint) if resume else None
         status, message = "failed", ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import json
 import os
 import platform
@@ -17,6 +16,7 @@ import yaml
 
 from autoal.errors import AutoALError
 from autoal.files import atomic_open, write_json
+from autoal.locks import take_lock
 from autoal.pool import Ledger
 
 COLUMNS = (
@@ -64,14 +64,11 @@ class RunDir:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            lock = take_lock(self.path / ".lock")
         except OSError as error:
             raise AutoALError(f"cannot write the run directory {self.path}: {error.strerror or error}") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            raise AutoALError(f"another process is working in the run directory {self.path}") from error
+        if lock is None:
+            raise AutoALError(f"another process is working in the run directory {self.path}")
         self._lock = lock
         if not resume and (self.summary_json.exists() or self.ledger.path.exists()):
             self.release()

@@ -1,0 +1,144 @@
+"""``autoal status``: which runs of a sweep are finished, running, stopped, failed or missing."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autoal.continuation import read_summary
+from autoal.errors import AutoALError
+from autoal.locks import is_locked
+
+HELP = "list the finished, running, stopped, failed and missing runs of a sweep"
+
+STATES = ("finished", "running", "stopped", "failed", "missing")
+
+
+@dataclass(frozen=True)
+class CellState:
+    """One run of a sweep.
+
+    Attributes:
+        state: One of :data:`STATES`. A stopped run has a checkpoint to continue from and no process.
+        name: Its directory relative to the sweep, or its overrides where there is none.
+        n_labeled: Labels bought so far.
+        accuracy: Test accuracy of the last round, or None.
+        message: What its summary says.
+    """
+
+    state: str
+    name: str
+    n_labeled: int = 0
+    accuracy: float | None = None
+    message: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("sweep", type=Path, help="a sweep's directory (hydra.sweep.dir), or one run's")
+    parser.add_argument("--only", choices=STATES, help="show the runs in this state alone")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line per run and a line of totals; status 0 if every run is finished, else 2."""
+    found = states(args.sweep)
+    for cell in found:
+        if args.only in (None, cell.state):
+            print(_line(cell))
+    totals = Counter(cell.state for cell in found)
+    print(", ".join(f"{totals[state]} {state}" for state in STATES if totals[state]))
+    return 0 if totals["finished"] == len(found) else 2
+
+
+def states(sweep: Path) -> list[CellState]:
+    """Look at every run of a sweep.
+
+    Args:
+        sweep: The sweep's directory.
+
+    Raises:
+        AutoALError: If there is no sweep and no run.
+    """
+    runs = sorted(path.parents[1] for path in sweep.rglob(".hydra/config.yaml"))
+    wanted = _wanted(sweep / "multirun.yaml")
+    if not runs and not wanted:
+        raise AutoALError(f"{sweep} holds neither a sweep nor a run (no multirun.yaml, no .hydra/config.yaml)")
+    there = {frozenset(_overrides(run)) for run in runs}
+    missing = [" ".join(cell) for cell in wanted if frozenset(cell) not in there]
+    return [_state(run, sweep) for run in runs] + [CellState("missing", name) for name in missing]
+
+
+def _state(run: Path, sweep: Path) -> CellState:
+    summary = read_summary(run) or {}
+    status = str(summary.get("status", ""))
+    if is_locked(run / ".lock"):
+        state = "running"
+    elif status in ("finished", "failed"):
+        state = status
+    else:
+        # Killed or stopped: it continues from its checkpoint, or from its ledger.
+        state = "stopped"
+    name = str(run.relative_to(sweep)) if run != sweep else str(run)
+    labels = _count_lines(run / "ledger.jsonl")
+    return CellState(state, name, labels, _last_accuracy(run), str(summary.get("message") or ""))
+
+
+def _line(cell: CellState) -> str:
+    accuracy = "      -" if cell.accuracy is None else f"{100 * cell.accuracy:6.2f}%"
+    note = f"  ({cell.message})" if cell.message and cell.state == "failed" else ""
+    return f"{cell.state:<9} {cell.n_labeled:>7} labels {accuracy}  {cell.name}{note}"
+
+
+def _count_lines(path: Path) -> int:
+    try:
+        return path.read_bytes().count(b"\n")
+    except OSError:
+        return 0
+
+
+def _last_accuracy(run: Path) -> float | None:
+    try:
+        header, *rows = (run / "rounds.csv").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    column = header.split(",").index("test_acc")
+    return float(rows[-1].split(",")[column]) if rows else None
+
+
+def _overrides(run: Path) -> list[str]:
+    try:
+        overrides: list[str] = yaml.safe_load((run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return []
+    return overrides or []
+
+
+def _wanted(multirun: Path) -> list[tuple[str, ...]]:
+    """Return the overrides of every cell that the sweep was last started with."""
+    try:
+        config: Any = yaml.safe_load(multirun.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, yaml.YAMLError) as error:
+        raise AutoALError(f"cannot read {multirun}: {error}") from error
+    return list(itertools.product(*_choices(config["hydra"]["overrides"]["task"])))
+
+
+def _choices(overrides: Iterable[str]) -> list[Sequence[str]]:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    choices: list[Sequence[str]] = []
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([str(override.input_line)])
+    return choices
