@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from autoal.inference import ProgressFn
-from autoal.rng import sample_uniform, stream_seed
 
 
 class Graph:
@@ -26,6 +25,9 @@ class Graph:
         degree = self.x @ self.x.sum(0, keepdim=True).T - self.own
         # Less than one neighbour's worth of similarity would blow a sample's surroundings up, or turn them over.
         self.scale = degree.clamp(min=1.0).reciprocal()
+        # The first layer's products do not change in training: A~ (X W + 1 b) = (A~ X) W + (A~ 1) b.
+        self.smooth_x = self(self.x)
+        self.smooth_one = self(torch.ones_like(self.scale))
 
     def __call__(self, h: Tensor) -> Tensor:
         r"""Return :math:`\tilde A h` for ``(N, k)``."""
@@ -47,18 +49,17 @@ class GCN(nn.Module):
         self.second = nn.Linear(hidden, 1)
         self.dropout = dropout
 
-    def forward(self, graph: Graph, key: int | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, graph: Graph, masks: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return logits ``(N,)`` of "labelled" and the hidden layer ``(N, hidden)``.
 
         Args:
             graph: The samples.
-            key: Seed of the dropout mask; None: no dropout.
+            masks: CPU generator of the dropout mask; None: no dropout.
         """
-        hidden = torch.relu(graph(self.first(graph.x)))
+        hidden = torch.relu(graph.smooth_x @ self.first.weight.T + graph.smooth_one * self.first.bias)
         h = hidden
-        if key is not None and self.dropout > 0.0:
-            rows = torch.arange(len(h), device=h.device)
-            keep = sample_uniform(key, rows, h.shape[1], h.dtype) >= self.dropout
+        if masks is not None and self.dropout > 0.0:
+            keep = (torch.rand(h.shape, generator=masks) >= self.dropout).to(h)
             h = h * keep / (1.0 - self.dropout)
         return graph(self.second(h)).squeeze(1), hidden
 
@@ -92,9 +93,10 @@ def train_gcn(
         progress: Told (epochs done, epochs).
     """
     optimizer = torch.optim.Adam(net.parameters(), lr=lr, weight_decay=decay)
+    masks = torch.Generator().manual_seed(seed)
     value = torch.zeros(())
     for epoch in range(epochs):
-        logits, _ = net(graph, stream_seed(seed, epoch))
+        logits, _ = net(graph, masks)
         known = nn.functional.softplus(-logits[labelled]).mean()
         unknown = nn.functional.softplus(logits[~labelled]).mean()
         value = known + weight * unknown
