@@ -3,7 +3,7 @@
 python experiments/benchmarks/search.py
 
 Both take 200 warm-up and 400 search steps with the 7 candidates on one batch. The reference does at every step
-what the released code does: 24 or more passes of the classifier, fits of k-means and a Gaussian mixture, a pass of
+what the released code does: 25 passes of the classifier, fits of k-means and of a Gaussian mixture, a pass of
 SearchNet and of FitNet, and a backward pass of one of them. It is timed over a few steps of each kind and
 extrapolated, which the output says. CPU seconds of this process are compared, so that other processes disturb
 neither side.
