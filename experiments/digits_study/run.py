@@ -29,5 +29,5 @@ if __name__ == "__main__":
     import tables
 
     if main(HERE, SETTINGS):
-        tables.main([HERE.name])
+        tables.main([])  # the studies' texts refer to each other
         seeds_needed.main()

@@ -13,7 +13,7 @@ from pathlib import Path
 from autoal.study import Setting, every_strategy, main
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "digits_study")]
 
 SETTINGS = [
     Setting(
@@ -26,7 +26,9 @@ SETTINGS = [
 ]
 
 if __name__ == "__main__":
+    import seeds_needed
     import tables
 
     if main(HERE, SETTINGS):
-        tables.main([HERE.name])
+        tables.main([])  # the studies' texts refer to each other
+        seeds_needed.main()
