@@ -69,6 +69,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.round = 0
         self.epoch = 0
         self.start_batch = 0
+        self._device = torch.device("cpu")
         self._splits: dict[str, Split] = {}
         self.extra_samples: Callable[[], tuple[Tensor, Tensor] | None] = lambda: None
 
@@ -89,6 +90,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
     def place(self, device: torch.device, world: World) -> None:
         """Move what fits to the training device, and learn this rank's place."""
         self.world = world
+        self._device = device
         left = self.max_device_bytes
         for split in self._splits.values():
             if split.source.nbytes <= left:
@@ -166,7 +168,8 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         )
 
     def _prefetch_for(self, split: str) -> int:
-        return 0 if hasattr(self._splits[split].source, "inputs") else self.prefetch
+        inputs = getattr(self._splits[split].source, "inputs", None)
+        return 0 if inputs is not None and inputs.device == self._device else self.prefetch
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment and normalise a training batch on the device."""

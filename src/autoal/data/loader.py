@@ -83,7 +83,7 @@ class TrainLoader:
             # Every rank must take part in the step's all-reduce; a sample of weight 0 adds nothing to it.
             mine, weight = rows[:1], 0.0
         ids = self._ids[mine]
-        inputs = self._source.fetch(ids)
+        inputs = self._source.fetch(ids) if self._prefetch <= 0 else pinned(self._source.fetch(ids))
         weights = torch.full((len(mine),), weight, dtype=torch.float64)
         return Batch(inputs, self._targets[mine], ids, weights, self._epoch_key)
 
@@ -111,7 +111,15 @@ class EvalLoader:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Tensor]:
-        yield from prefetched(self._batches, self._source.fetch, self._prefetch)
+        yield from prefetched(self._batches, self._fetch, self._prefetch)
+
+    def _fetch(self, rows: Tensor) -> Tensor:
+        return self._source.fetch(rows) if self._prefetch <= 0 else pinned(self._source.fetch(rows))
+
+
+def pinned(batch: Tensor) -> Tensor:
+    """Return the batch in page-locked memory where there is a GPU, which it then reaches in the background."""
+    return batch.pin_memory() if batch.device.type == "cpu" and torch.cuda.is_available() else batch
 
 
 def prefetched(keys: Sequence[Tensor], fetch: Callable[[Tensor], V], depth: int) -> Iterator[V]:
