@@ -134,11 +134,12 @@ def _wanted(multirun: Path) -> list[tuple[str, ...]]:
 def _choices(overrides: Iterable[str]) -> list[Sequence[str]]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    choices: list[Sequence[str]] = []
+    choices: dict[str, Sequence[str]] = {}  # of a key that is given twice the last value counts
     for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.get_key_element()
         if override.is_sweep_override():
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:
-            choices.append([str(override.input_line)])
-    return choices
+            # Written as Hydra's sweeper writes it, which is what each run has on record.
+            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+    return list(choices.values())
