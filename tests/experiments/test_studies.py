@@ -1,0 +1,146 @@
+"""The studies' scripts and commands name things that exist, and agree with each other."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from autoal.config import choices, conf_dir
+from autoal.study import Setting, cells, collect, every_strategy, split_overrides
+from tests.experiments.load import EXPERIMENTS, script
+
+STUDIES = ("autoal_icml25", "alfamix_cvpr22", "deepal", "mnist_study", "digits_study", "cifar10_jpeg")
+PUBLISHED = EXPERIMENTS / "autoal_icml25" / "published"
+TEXTS = [EXPERIMENTS / name / "README.md" for name in STUDIES]
+FIFTEEN = (
+    *("autoal_paper", "least_confidence", "margin", "entropy", "kmeans", "bald", "var_ratio", "mean_std", "badge"),
+    *("loss_prediction", "vaal", "kcenter", "ensemble_var_ratio", "ddu", "albl"),
+)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def choices_of(words: list[str]) -> list[list[str]]:
+    """Return one command line per value of each swept choice, the others at their first value."""
+    first = [w.partition(",")[0] if "=[" not in w else w for w in words]
+    lines = [first]
+    for i, word in enumerate(words):
+        key, _, values = word.partition("=")
+        if not values.startswith("[") and key != "seed":
+            lines += [[*first[:i], f"{key}={value}", *first[i + 1 :]] for value in values.split(",")[1:]]
+    return lines
+
+
+def commands() -> list[str]:
+    found = []
+    for text in TEXTS:
+        for block in re.findall(r"```bash\n(.*?)```", text.read_text(encoding="utf-8"), re.DOTALL):
+            found += [line for line in block.splitlines() if line.startswith("python train.py")]
+    return found
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_of_the_texts_composes(command: str) -> None:
+    words = [word for word in command.split()[2:] if word != "-m"]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        first, *others = choices_of(words)
+        compose("train", overrides=first)
+        for line in others:
+            # Strategies are composed one by one in the contract tests; here their names have to exist.
+            strategy = next(w.partition("=")[2] for w in line if w.startswith("strategy="))
+            assert strategy in choices("strategy")
+            if any(w.startswith("strategy.") for w in line):
+                compose("train", overrides=line)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_setting_of_a_study_composes(name: str) -> None:
+    settings = script(f"{name}/run").SETTINGS
+    assert settings
+    assert len({s.name for s in settings}) == len(settings)
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        for setting in settings:
+            labels = [s if isinstance(s, str) else s[0] for s in setting.strategies]
+            assert len(labels) == len(set(labels))
+            plain = [s for s in setting.strategies if isinstance(s, str)]
+            assert set(plain) <= set(choices("strategy"))
+            first = [cell for cell in cells([setting]) if cell.seed == setting.seeds[0]]
+            # One plain strategy, and every one with options of its own.
+            for cell in first[:1] + [c for c in first[1:] if c.label not in setting.strategies]:
+                assert compose("train", overrides=list(cell.overrides)).seed == cell.seed
+
+
+@pytest.mark.parametrize("name", ["mnist_study", "digits_study"])
+def test_the_measured_studies_leave_no_strategy_out(name: str) -> None:
+    (setting,) = script(f"{name}/run").SETTINGS
+    assert sorted(setting.strategies) == sorted(choices("strategy"))
+    assert setting.strategies[0] == "random"
+    assert set(setting.strategies[-3:]) == {"ensemble_var_ratio", "adversarial_deepfool", "adversarial_bim"}
+
+
+def test_the_papers_fifteen_methods_are_in_the_sweep_the_study_and_the_published_table() -> None:
+    study = script("autoal_icml25/run")
+    assert set(FIFTEEN) <= set(study.METHODS)
+    published = {row["method"].replace("autoal", "autoal_paper") for row in rows(PUBLISHED / "fig2_final.csv")}
+    assert published == set(FIFTEEN)
+    (sweep,) = [c for c in commands() if "autoal_paper,least_confidence" in c]
+    assert set(re.search(r"strategy=(\S+)", sweep)[1].split(",")) == set(study.METHODS)
+
+
+def test_published_curves_lie_on_the_budgets_of_the_experiments() -> None:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        for dataset in script("autoal_icml25/run").DATASETS:
+            loop = compose("train", overrides=[f"+experiment=autoal_icml25/{dataset}"]).loop
+            sizes = [loop.n_init + i * loop.n_query for i in range(loop.n_rounds + 1)]
+            curve = [row for row in rows(PUBLISHED / "fig2_autoal_curves.csv") if row["dataset"] == dataset]
+            assert [int(row["n_labeled"]) for row in curve] == sizes
+            final = next(
+                row
+                for row in rows(PUBLISHED / "fig2_final.csv")
+                if (row["dataset"], row["method"]) == (dataset, "autoal")
+            )
+            assert curve[-1]["acc"] == final["acc"]
+            # The shares of the figure's axis: the last is that of the whole budget.
+            train = sizes[-1] / float(curve[-1]["percent"]) * 100
+            assert all(abs(int(r["n_labeled"]) / train - float(r["percent"]) / 100) < 0.001 for r in curve)
+
+
+def test_words_after_two_dashes_are_overrides() -> None:
+    assert split_overrides(["--jobs", "2", "--", "a=1", "b=2"]) == (["--jobs", "2"], ["a=1", "b=2"])
+    assert split_overrides(["--jobs", "2"]) == (["--jobs", "2"], [])
+
+
+def test_every_strategy_is_there_once_and_random_first() -> None:
+    names = every_strategy()
+    assert sorted(names) == sorted(choices("strategy"))
+    assert names[0] == "random"
+    assert names.index("margin") < names.index("autoal") < names.index("adversarial_bim")
+
+
+def finished_run(folder: Path, recipe: str, acc: float) -> None:
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(f'{{"status": "finished", "recipe": "{recipe}"}}')
+    (folder / "rounds.csv").write_text(f"round,n_labeled,test_acc\n0,10,0.1\n1,20,{acc}\n")
+
+
+def test_results_of_another_machine_stay_unless_their_recipe_changed(tmp_path: Path) -> None:
+    setting = Setting("s", (), ("random", "margin"), (0, 1))
+    finished_run(tmp_path / "there/s/random/seed=0", "0001", 0.5)
+    finished_run(tmp_path / "there/s/margin/seed=0", "0001", 0.6)
+    assert collect([setting], tmp_path / "there", tmp_path / "results") == {"s": 2}
+    finished_run(tmp_path / "here/s/random/seed=1", "0001", 0.7)
+    finished_run(tmp_path / "here/s/random/seed=0", "0001", 0.8)
+    assert collect([setting], tmp_path / "here", tmp_path / "results") == {"s": 3}
+    known = [
+        (r["strategy"], r["seed"], r["test_acc"]) for r in rows(tmp_path / "results/s.csv") if r["round"] == "1"
+    ]
+    assert sorted(known) == [("margin", "0", "0.6"), ("random", "0", "0.8"), ("random", "1", "0.7")]
+    finished_run(tmp_path / "new/s/random/seed=0", "0002", 0.9)
+    assert collect([setting], tmp_path / "new", tmp_path / "results") == {"s": 1}
