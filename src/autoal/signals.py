@@ -13,6 +13,7 @@ SIGUSR2   submitit before the time limit                               143
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -118,7 +119,12 @@ class StopRequest:
         handler = self._previous.get(signum)
         self.restore()
         if callable(handler) and handler is not signal.default_int_handler:
-            handler(signum, None)
+            try:
+                handler(signum, None)
+            except subprocess.CalledProcessError as error:
+                # The batch system ends every process of a job that it requeues, the command that asked included.
+                if error.returncode >= 0:
+                    raise
             if not main:
                 # A step of which one task has ended may be ended as a whole, before rank 0 has requeued it.
                 time.sleep(REQUEUE_PATIENCE)

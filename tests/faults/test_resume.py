@@ -137,7 +137,7 @@ def test_a_sweep_in_a_local_pool_stops_and_goes_on(
     tmp_path: Path, sweep_of: Callable[..., subprocess.Popen[str]]
 ) -> None:
     sweep = tmp_path / "sweep"
-    long = ("loop.n_rounds=60", "loop.n_query=5")
+    long = ("loop.n_rounds=30", "loop.n_query=5")
     first = sweep_of(*long)
     lives.wait_for(lambda: len(list(sweep.rglob("last.ckpt"))) == 2, limit=120)
     assert {cell.state for cell in states(sweep)} <= {"running", "finished"}

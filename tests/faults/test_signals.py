@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -100,5 +102,20 @@ def test_the_batch_systems_handler_runs_after_the_save() -> None:
             stop.leave(stop.signum)
         assert end.value.code == EXIT_STOPPED
         assert calls == [signal.SIGUSR2]
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+@pytest.mark.parametrize(("status", "ends"), [(-signal.SIGTERM, SystemExit), (1, subprocess.CalledProcessError)])
+def test_a_requeue_that_ends_its_own_command_is_no_error(status: int, ends: type[BaseException]) -> None:
+    def requeue(signum: int, frame: FrameType | None) -> None:
+        raise subprocess.CalledProcessError(status, ["scontrol", "requeue", "6"])
+
+    before = signal.signal(signal.SIGUSR2, requeue)
+    try:
+        stop = StopRequest()
+        stop.install()
+        with pytest.raises(ends):
+            stop.leave(signal.SIGUSR2)
     finally:
         signal.signal(signal.SIGUSR2, before)
