@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from autoal.data.datamodule import ActiveLearningDataModule
+from autoal.distributed import World
 from autoal.models.classifier import Classifier
 
 ProgressFn = Callable[[int, int], None]
@@ -24,11 +25,14 @@ class Needs:
         embeddings: The penultimate features of every unlabelled sample.
         mc_samples: Number T of Monte-Carlo dropout samples (0: none).
         labelled: The same outputs for the labelled samples.
+        spread: On several ranks each may keep the embeddings of its own share alone. Counts for a strategy
+            by itself: one that is built of others looks at all rows.
     """
 
     embeddings: bool = False
     mc_samples: int = 0
     labelled: bool = False
+    spread: bool = False
 
     def __or__(self, other: Needs) -> Needs:
         """Return what satisfies both."""
@@ -46,14 +50,17 @@ class PoolOutputs:
     Attributes:
         ids: Sample ids, int64, ``(N,)``, CPU.
         logits: ``(N, C)``.
-        embeddings: ``(N, D)`` or None.
+        embeddings: ``(N, D)`` or None; where ``spread`` is set, this rank's share of them.
         mc_logits: ``(T, N, C)`` or None.
+        spread: Over whom the embeddings are spread, as :meth:`~autoal.distributed.World.shard` deals them; None:
+            every rank has them all.
     """
 
     ids: Tensor
     logits: Tensor
     embeddings: Tensor | None = None
     mc_logits: Tensor | None = None
+    spread: World | None = None
 
     def __len__(self) -> int:
         return int(self.ids.shape[0])
@@ -129,12 +136,15 @@ def pool_pass(
         n_classes, width = net.head.out_features, net.embedding_dim
         all_logits = world.gather_rows(_cat(logits, n_classes, device, dtype), len(ids))
         all_embeddings = None
+        spread = needs.spread and world.size > 1 and not needs.mc_samples
         if keep_embeddings:
-            all_embeddings = world.gather_rows(_cat(embeddings, width, device, dtype), len(ids))
+            all_embeddings = _cat(embeddings, width, device, dtype)
+            if not spread:
+                all_embeddings = world.gather_rows(all_embeddings, len(ids))
         mc = None
         if needs.mc_samples and all_embeddings is not None:
             mc = net.mc_logits(all_embeddings, needs.mc_samples, mc_key)
-    return PoolOutputs(ids.cpu(), all_logits, all_embeddings, mc)
+    return PoolOutputs(ids.cpu(), all_logits, all_embeddings, mc, world if spread else None)
 
 
 def _cat(parts: list[Tensor], width: int, device: torch.device, dtype: torch.dtype) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autoal import kernels
 from autoal.inference import Needs
+from autoal.kernels.sharded import sharded_badge
 from autoal.kernels.types import Picks
 from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
 from autoal.strategies.registry import register
@@ -24,12 +25,14 @@ class BADGE(QueryStrategy):
     @property
     def needs(self) -> Needs:
         """Embeddings."""
-        return Needs(embeddings=True)
+        return Needs(embeddings=True, spread=True)
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Draw the batch; the gradients are never written out."""
-        assert ctx.unlabelled.embeddings is not None
+        logits, embeddings, spread = ctx.unlabelled.logits, ctx.unlabelled.embeddings, ctx.unlabelled.spread
+        assert embeddings is not None
         with ctx.phase("pick") as progress:
-            return kernels.badge(
-                ctx.unlabelled.logits, ctx.unlabelled.embeddings, n, ctx.generator(), progress=progress
-            )
+            if spread is not None:
+                own, rng = spread.shard(logits), ctx.generator()
+                return sharded_badge(own, embeddings, len(ctx.unlabelled), n, rng, spread, progress)
+            return kernels.badge(logits, embeddings, n, ctx.generator(), progress=progress)

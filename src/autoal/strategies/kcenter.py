@@ -6,6 +6,7 @@ from torch import Tensor
 
 from autoal import kernels
 from autoal.inference import Needs
+from autoal.kernels.sharded import sharded_kcenter
 from autoal.kernels.types import Picks
 from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
 from autoal.strategies.registry import register
@@ -32,12 +33,15 @@ class KCenter(QueryStrategy):
     @property
     def needs(self) -> Needs:
         """Embeddings of pool and labelled samples."""
-        return Needs(embeddings=True, labelled=True)
+        return Needs(embeddings=True, labelled=True, spread=True)
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Cover the pool from all labelled centres."""
         pool, labelled = _embeddings(ctx)
+        spread = ctx.unlabelled.spread
         with ctx.phase("pick") as progress:
+            if spread is not None:
+                return sharded_kcenter(pool, len(ctx.unlabelled), n, spread, labelled, progress=progress)
             return kernels.kcenter(pool, n, labelled, progress=progress)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autoal.inference import Needs
 from autoal.kernels import kmeans
+from autoal.kernels.sharded import sharded_kmeans
 from autoal.kernels.types import Picks
 from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
 from autoal.strategies.registry import register
@@ -32,11 +33,16 @@ class KMeans(QueryStrategy):
     @property
     def needs(self) -> Needs:
         """Embeddings."""
-        return Needs(embeddings=True)
+        # Mini-batches are drawn from all rows.
+        return Needs(embeddings=True, spread=self.batch_size is None)
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Cluster and take the nearest samples."""
         assert ctx.unlabelled.embeddings is not None
+        spread = ctx.unlabelled.spread
+        if spread is not None:
+            mine, rng = ctx.unlabelled.embeddings, ctx.generator()
+            return sharded_kmeans(mine, len(ctx.unlabelled), n, rng, spread, max_iter=self.max_iter)
         return kmeans(
             ctx.unlabelled.embeddings,
             n,
