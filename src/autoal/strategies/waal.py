@@ -145,13 +145,15 @@ class WAAL(QueryStrategy):
     r"""Uncertain samples whose features are unlike those of the labelled ones, as told by a Wasserstein critic.
 
     Picks the n lowest of :math:`\tfrac12 \|\ell\|_2 + \tfrac12 \|\ell\|_1 - \nu g(f(x))`, where
-    :math:`\ell_c = -\log p_c`: both norms are least for the uniform prediction (Shui et al. 2020).
+    :math:`\ell_c = -\log p_c`: both norms are least for the uniform prediction (Shui et al. 2020). A critic
+    without sigmoid has no scale of its own, so :math:`g` is standardised over the pool. The released program
+    takes 10 times a sigmoid, whose standard deviation is a fraction of 1; hence the default of 3.
     Where the critic could not be trained along (as a candidate of another strategy), it is trained on the
     finished classifier's embeddings.
 
     Args:
         weight: Weight :math:`\mu` of the critic in the classifier's training.
-        selection: Weight :math:`\nu` of the critic in the query.
+        selection: Weight :math:`\nu` of the standardised critic in the query.
         penalty: Weight of the gradient penalty.
         critic_lr: Learning rate of the critic.
         critic_steps: Steps of the critic per batch.
@@ -169,7 +171,7 @@ class WAAL(QueryStrategy):
     def __init__(
         self,
         weight: float = 1e-3,
-        selection: float = 10.0,
+        selection: float = 3.0,
         penalty: float = 10.0,
         critic_lr: float = 1e-3,
         critic_steps: int = 1,
@@ -211,7 +213,7 @@ class WAAL(QueryStrategy):
             home = critic(ctx.labelled.embeddings.to(dtype)).double()
         losses = -torch.log_softmax(ctx.unlabelled.logits.double(), dim=1)
         certainty = 0.5 * losses.norm(dim=1) + 0.5 * losses.sum(dim=1)
-        score = self.selection * value - certainty
+        score = self.selection * _standardised(value) - certainty
         rows = top_n(score, n)
         log = {"waal_gap": float(value.mean() - home.mean()), "waal_critic": float(value[rows].mean())}
         return Picks(rows, score[rows], log)
@@ -239,3 +241,8 @@ class WAAL(QueryStrategy):
                 critic_step(critic, optimizer, labelled, unlabelled, mix, weight, self.penalty, lambda _: None)
                 progress(step + 1, self.fit_steps)
         return critic
+
+
+def _standardised(value: Tensor) -> Tensor:
+    spread = value.std(unbiased=False)
+    return (value - value.mean()) / torch.where(spread > 0, spread, 1.0)
