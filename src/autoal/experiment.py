@@ -94,6 +94,8 @@ class Experiment:
             batch_size=loop.batch_size,
             eval_batch_size=loop.eval_batch_size,
             augmentations=build_augmentations(cfg["dataset"].get("augment") or []),
+            max_device_bytes=int(float(cfg["trainer"].get("data_on_device_gib", 4.0)) * 2**30),
+            prefetch=int(cfg["trainer"].get("prefetch", 2)),
         )
         data.setup()
         loop.check_pool(len(data.pool.unlabelled))

@@ -10,7 +10,11 @@ from typing import Any
 RECIPE_GROUPS = ("dataset", "backbone", "optimizer", "loop")
 RECIPE_TRAINER_KEYS = ("precision", "gradient_clip_val", "sync_batchnorm")
 
-NOT_RECIPE = {"loop": ("checkpoint_every", "eval_batch_size")}
+NOT_RECIPE = {
+    "dataset": ("cache", "workers"),
+    "backbone": ("compile", "channels_last"),
+    "loop": ("checkpoint_every", "eval_batch_size"),
+}
 """Keys of those groups that change how a run is carried out and not its curve."""
 
 

@@ -18,6 +18,9 @@ from autoal.distributed import PATIENCE
 from autoal.errors import AutoALError
 from autoal.launch import placed_by_slurm
 
+OUR_KEYS = ("name", "flush_denormal", "data_on_device_gib", "prefetch")
+"""Keys of a ``trainer`` config that are not arguments of Lightning's Trainer."""
+
 
 def build_trainer(config: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
     """Build the trainer that runs all rounds in one fit.
@@ -29,10 +32,9 @@ def build_trainer(config: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl
     Raises:
         AutoALError: If the config asks for what this machine has not.
     """
-    options = dict(config)
-    options.pop("name", None)
+    options = {k: v for k, v in config.items() if k not in OUR_KEYS}
     # Small networks trained to zero loss fill with denormal numbers, which a CPU adds five times slower.
-    torch.set_flush_denormal(bool(options.pop("flush_denormal", True)))
+    torch.set_flush_denormal(bool(config.get("flush_denormal", True)))
     _check_devices(options)
     environment = _environment()
     if options.get("strategy") == "ddp":
