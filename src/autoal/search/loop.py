@@ -21,6 +21,7 @@ from autoal.search.networks import (
     GlobalWeights,
     SearchNet,
     WeightOutput,
+    freeze_batch_statistics,
     has_batch_statistics,
     prior_logits,
 )
@@ -79,10 +80,10 @@ class Share:
 def make_optimizer(
     name: str, parameters: Iterable[nn.Parameter], lr: float, decay: float
 ) -> torch.optim.Optimizer:
-    """Make Adam, or SGD with momentum 0.9."""
+    """Make Adam, or SGD with momentum 0.9, in one pass over the parameters (which small batches wait for)."""
     if name == "adam":
-        return torch.optim.Adam(parameters, lr=lr, weight_decay=decay)
-    return torch.optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=decay)
+        return torch.optim.Adam(parameters, lr=lr, weight_decay=decay, fused=True)
+    return torch.optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=decay, fused=True)
 
 
 @dataclass
@@ -116,9 +117,17 @@ class FitNetTrainer:
         batches = itertools.cycle(global_batches(len(ids), self.options.batch_size, None))
         loss = 0.0
         for step, rows in zip(range(steps), batches, strict=False):
-            last, _ = self.update(ids[rows], targets[rows], torch.ones(len(rows), device=targets.device))
+            mine = self.share.world.shard(rows)
+            self.net.train()
+            out = self.net(self.fetch(ids[mine]), self._key(ids[mine], targets.device))
+            losses = nn.functional.cross_entropy(
+                out.logits.float(), targets[mine.to(targets.device)], reduction="none"
+            )
+            value = self.share.whole(losses, len(rows)).mean()
+            self.share.step(value, self.parameters, self.optimizer)
+            self._count(len(rows))
             if step == steps - 1:
-                loss = float(last)
+                loss = float(value.detach())
             if progress is not None and step % _REPORT_EVERY == 0:
                 progress(step, steps)
         return loss
@@ -126,24 +135,47 @@ class FitNetTrainer:
     def update(self, ids: Tensor, targets: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
         r"""Take one step on :math:`L_F = \frac1B \sum_j \bar S_j \ell_j` (Eq. 7).
 
+        A closed gate (0) gives no gradient, so the backward pass runs over the samples whose gate is open. Batch
+        norm keeps the statistics of the warm-up: those of a few gated samples would be poor ones.
+
+        Args:
+            ids: A batch of the held-out half ``(B,)``.
+            targets: Their labels ``(B,)``.
+            gates: ``(B,)`` without gradient.
+
         Returns:
-            The loss before the step, and the cross-entropy of each sample without dropout ``(B,)``, which the
-            same pass gives for the price of a head: SearchNet's next step needs no pass of its own.
+            The loss before the step, and the cross-entropy of each sample without dropout ``(B,)``: SearchNet's
+            next step needs no pass of its own.
         """
         mine = self.share.world.shard(torch.arange(len(ids)))
-        own = ids[mine]
-        key = DropoutKey(stream_seed(self.seed, self.steps), own.to(targets.device))
+        here = mine.to(targets.device)
+        open_ = gates[here] > 0
+        open_[:1] |= ~open_.any()  # a rank without an open gate takes part in the step all the same
+        own, labels = ids[mine], targets[here]
         self.net.train()
-        out, labels = self.net(self.fetch(own), key), targets[mine.to(targets.device)]
-        losses = nn.functional.cross_entropy(out.logits.float(), labels, reduction="none")
+        freeze_batch_statistics(self.net)
+        out = self.net(self.fetch(own[open_.cpu()]), self._key(own[open_.cpu()], targets.device))
+        losses = torch.zeros(len(own), device=targets.device)
+        losses[open_] = nn.functional.cross_entropy(out.logits.float(), labels[open_], reduction="none")
         with torch.no_grad():
-            clean = nn.functional.cross_entropy(self.net.head(out.embedding).float(), labels, reduction="none")
-            clean = self.share.whole(clean, len(ids))
+            logits = torch.empty((len(own), out.logits.shape[1]), device=targets.device)
+            logits[open_] = self.net.head(out.embedding).float()
+            if not bool(open_.all()):
+                logits[~open_] = self.net.head(self.net.backbone(self.fetch(own[~open_.cpu()]))).float()
+            clean = self.share.whole(nn.functional.cross_entropy(logits, labels, reduction="none"), len(ids))
         loss = (self.share.whole(losses, len(ids)) * gates).mean()
-        self.share.step(loss, self.parameters, self.optimizer)
-        self.steps += 1
-        self.counts.images["fitnet"] += len(ids)
+        # Without any open gate a step would be the optimiser's momentum and weight decay alone.
+        if bool((gates > 0).any()):
+            self.share.step(loss, self.parameters, self.optimizer)
+        self._count(len(ids))
         return loss.detach(), clean
+
+    def _key(self, ids: Tensor, device: torch.device) -> DropoutKey:
+        return DropoutKey(stream_seed(self.seed, self.steps), ids.to(device))
+
+    def _count(self, n: int) -> None:
+        self.steps += 1
+        self.counts.images["fitnet"] += n
 
 
 @dataclass

@@ -181,3 +181,10 @@ def head_on_features(dim: int, n_classes: int, dropout: float, seed: int) -> Cla
 def has_batch_statistics(net: nn.Module) -> bool:
     """Return whether a batch's outputs depend on which samples share it (batch norm that trains)."""
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules())
+
+
+def freeze_batch_statistics(net: nn.Module) -> None:
+    """Let batch norm use and keep its running statistics, whatever the network's mode."""
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
