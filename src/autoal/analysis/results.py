@@ -21,6 +21,7 @@ __all__ = ["Band", "Overall", "Savings", "SettingResult", "StrategyResult", "ana
 # Every run has these and they add up. A strategy may time parts of its search in further columns; adding those
 # to the sum would count the same seconds twice.
 PHASES = ("train", "pool", "search", "select", "test")
+HOOK = "hook"  # a part of the training, where a strategy changes it
 WEIGHT_PREFIXES = ("weight_", "vote_share_")
 
 
@@ -181,7 +182,7 @@ def analyse(
             rank=rank,
             savings=_savings(setting, curves, name, base, target) if base else None,
             seconds={phase: s for phase, s in seconds[name].items() if phase in PHASES},
-            search_parts={phase: s for phase, s in seconds[name].items() if phase not in PHASES},
+            search_parts={phase: s for phase, s in seconds[name].items() if phase not in (*PHASES, HOOK)},
             weights=_weights(setting, name, alpha),
         )
         for name, rank in zip(setting.strategies, ranks, strict=True)

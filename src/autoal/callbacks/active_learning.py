@@ -276,7 +276,7 @@ class ActiveLearning(pl.Callback):
         with self._stop.request.waiting():
             columns = {} if selection is None else selection.log
             if module.hook is not None:
-                columns = {**module.hook.on_round_end(), **columns, "hook_seconds": module.take_hook_seconds()}
+                columns = {**module.hook.on_round_end(), **columns, "seconds_hook": module.take_hook_seconds()}
             self.records.finish_row(row, columns)
             if selection is not None:
                 self._buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
