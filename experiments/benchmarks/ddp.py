@@ -26,7 +26,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 FIELDS = (
-    "part", "clock", "processes", "seconds", "speedup", "pool", "repeats", "load", "cores", "machine", "torch", "date",
+    "part", "clock", "processes", "seconds", "speedup", "pool", "repeats", "load", "cores", "machine",
+    "torch", "date",
 )  # fmt: skip
 PARTS = {"train": "training", "pool": "pool pass", "select": "selection (k-center, sharded)"}
 CLOCKS = ("wall", "processor")

@@ -140,7 +140,8 @@ class Cluster:
         assert callable(condition)
         end = time.monotonic() + 60
         while not condition():
-            if time.monotonic() > end:
+            gone = [d.args for d in self._daemons if d.poll() is not None]
+            if gone or time.monotonic() > end:
                 logs = "\n".join(p.read_text(errors="replace")[-1500:] for p in self.folder.glob("*.log"))
                 raise RuntimeError(f"{what} did not come up:\n{logs}")
             time.sleep(0.2)

@@ -109,8 +109,16 @@ def test_time_limit_too_short(cluster: Cluster, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     limits = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=25")
     process = _sweep(cluster, sweep, "strategy=margin", *SLOW, *limits)
-    with _no_delay(cluster):
-        _finish(process, sweep)
+    try:
+        with _no_delay(cluster):
+            lives.wait_for(lambda: len(cluster.jobs("all")) == 1, limit=120)
+            (job,) = cluster.jobs("all")
+            lives.wait_for(lambda: int(cluster.info(job)["Restarts"]) >= 1, limit=180)
+            # It would get there in steps of the short limit too; one is enough to see.
+            cluster.ask("scontrol", "update", f"JobId={job}", "TimeLimit=60")
+            _finish(process, sweep)
+    finally:
+        process.kill()
     (run,) = (path.parent for path in sweep.rglob("summary.json"))
     assert _resumes(run) >= 1, "the run was over before its time limit"
     calm = tmp_path / "calm"
