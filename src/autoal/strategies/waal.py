@@ -82,10 +82,12 @@ class WassersteinHook(TrainingHook):
         inputs = self._unlabelled(n, len(batch.ids), device, batch.inputs.dtype)
         weight = (real_rows(batch) * (world.size / n)).to(device)
         mixes = torch.rand(self.critic_steps, n, 1, generator=self._stream("mix"))
+        embedded = net.embed(inputs)
+        # The critic's penalty differentiates twice, which half precision does not survive.
         with torch.autocast(device.type, enabled=False):
             dtype = next(self.critic.parameters()).dtype
             labelled = output.embedding.to(dtype)
-            unlabelled = net.embed(inputs).to(dtype)
+            unlabelled = embedded.to(dtype)
             weight = weight.to(dtype)
             for mix in mixes.to(device, dtype):
                 mine = world.shard(mix) if len(world.shard(mix)) else mix[:1]
