@@ -25,6 +25,7 @@ from autoal.errors import AutoALError
 from autoal.signals import EXIT_INTERRUPTED, EXIT_STOPPED, STOP_SIGNALS, StopRequest
 
 POLL = 0.1
+CELL = [sys.executable, "-m", "autoal.cell"]
 
 
 class LocalPoolLauncher(Launcher):
@@ -127,10 +128,9 @@ class _Pool:
         payload = self._folder / f"{cell.number}.job"
         payload.write_bytes(self._launcher.payload(cell))
         cell.run_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "autoal.cell", str(payload)]
         with (cell.run_dir / "output.log").open("ab") as log:
             process = subprocess.Popen(
-                command,
+                [*CELL, str(payload)],
                 env=self._launcher.environment(slot),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
