@@ -176,7 +176,7 @@ def compare(name: str, shape: tuple[int, ...], batch: int, per_kind: int, part: 
     ratio = theirs / mine
     print(f"{name}, batch {batch}: reference {theirs:.1f} s (extrapolated from {3 * per_kind} of 600 steps)")
     print(
-        f"  ours {mine:.1f} s (from {600 * part:.0f} of 600 steps); image-forwards per image {forwards:.0f} against 16200"
+        f"  ours {mine:.1f} s (from {600 * part:.0f} of 600 steps); {forwards:.0f} forwards per image, not 16200"
     )
     print(f"ratio: {ratio:.1f}", flush=True)
     return {
