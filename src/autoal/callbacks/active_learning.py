@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from autoal.callbacks.purchases import Purchases
 from autoal.callbacks.records import RoundRecords
 from autoal.callbacks.stopping import StopAgreement
 from autoal.callbacks.view import PlainView
@@ -24,8 +25,7 @@ from autoal.loggers.base import BoughtBatch, RunListener
 from autoal.loop import LoopConfig
 from autoal.models.classifier import Classifier
 from autoal.models.lit import LitClassifier
-from autoal.pool import Purchase
-from autoal.rng import generator, stream_seed
+from autoal.rng import stream_seed
 from autoal.rundir import RunDir
 from autoal.signals import Stopped, StopRequest
 from autoal.strategies.base import QueryContext, QueryStrategy, Selection
@@ -75,7 +75,7 @@ class ActiveLearning(pl.Callback):
         self.finished = False
         self._listeners = tuple(listeners)
         self._initial: dict[str, Tensor] = {}
-        self._ahead: dict[int, list[Purchase]] = {}
+        self._purchases = Purchases(task.data, run_dir.ledger, loop)
         self._best: dict[str, Any] = {"acc": -1.0, "epoch": 0, "weights": None}
         self._epoch_start = 0.0
         self._started = time.monotonic()
@@ -113,8 +113,8 @@ class ActiveLearning(pl.Callback):
             self.data.extra_samples = hook.extra_samples
         self.view.start(self._title(), self.loop.n_rounds + 1)
         with self._stop.request.waiting():
-            if self._reconcile() == 0:
-                self._buy_initial()
+            if self._purchases.reconcile() == 0:
+                self._purchases.buy_initial()
                 if hook is not None:
                     hook.on_round_start(0)
             if self.records.rows:
@@ -127,45 +127,9 @@ class ActiveLearning(pl.Callback):
             # The checkpoint stands between the training and the query of its round.
             self._finish_round(trainer, pl_module, self._trained)
 
-    def _reconcile(self) -> int:
-        """Compare the ledger with the checkpoint's pool; returns how many labels the pool holds.
-
-        Labels that the ledger has ahead of the pool were bought before a kill; they are kept for their round.
-
-        Raises:
-            AutoALError: If the ledger lacks labels that the pool has, or disagrees with it.
-        """
-        pool, path = self.data.pool, self.run_dir.ledger.path
-        purchases = self.data.world.broadcast(self.run_dir.ledger.read() if self.data.world.is_main else [])
-        known = len(pool.labelled) + len(pool.validation)
-        if len(purchases) < known:
-            raise AutoALError(f"{path} holds {len(purchases)} labels, but the checkpoint's pool {known}")
-        self._ahead = {}
-        for number, purchase in enumerate(purchases, 1):
-            if number > known:
-                self._ahead.setdefault(purchase.round, []).append(purchase)
-            elif int(pool.labels(torch.tensor([purchase.id]))[0]) != purchase.label:
-                raise AutoALError(
-                    f"{path} line {number}: the checkpoint has another label of sample {purchase.id}"
-                )
-        return known
-
     def _title(self) -> str:
         name = self.data.dataset.info.name
         return f"{name}, strategy {self.strategy.name}, seed {self.seed}"
-
-    def _buy_initial(self) -> None:
-        pool = self.data.pool
-        if self.loop.n_val:
-            order = torch.randperm(len(pool.unlabelled), generator=generator(self.seed, "validation"))
-            self._buy(0, pool.unlabelled[order[: self.loop.n_val]], None, "val", "random")
-        candidates = pool.unlabelled
-        rng = generator(self.seed, "initial_set")
-        if self.loop.init == "class_balanced":
-            ids = self.data.oracle.draw_class_balanced(candidates, self.loop.n_init, rng)
-        else:
-            ids = candidates[torch.randperm(len(candidates), generator=rng)[: self.loop.n_init]]
-        self._buy(0, ids, None, "init", self.loop.init)
 
     # --- training --------------------------------------------------------------------------------------
 
@@ -279,7 +243,7 @@ class ActiveLearning(pl.Callback):
                 columns = {**module.hook.on_round_end(), **columns, "seconds_hook": module.take_hook_seconds()}
             self.records.finish_row(row, columns)
             if selection is not None:
-                self._buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
+                self._purchases.buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
                 self._tell_bought(selection)
                 self._next_round(trainer, module)
             self._publish()
@@ -335,25 +299,6 @@ class ActiveLearning(pl.Callback):
     def _inputs(self, ids: Tensor) -> Tensor:
         raw = self.data.split("train").source.fetch(ids).to(self.task.device)
         return self.data.transform.eval(raw, self.task.dtype)
-
-    def _buy(self, round_: int, ids: Tensor, scores: Tensor | None, source: str, strategy: str) -> None:
-        """Buy labels: ledger, then pool.
-
-        Labels that the ledger already holds for this purchase (the process was killed between buying and
-        saving) are taken as they stand and never bought twice.
-        """
-        pool = self.data.pool
-        done = [p for p in self._ahead.get(round_, []) if p.source == source]
-        bought = torch.tensor([p.id for p in done], dtype=torch.int64)
-        fresh = ids[~torch.isin(ids, bought)][: len(ids) - len(done)]
-        fresh = pool.check_buyable(fresh)
-        labels = self.data.oracle.buy(fresh)
-        if self.data.world.is_main and len(fresh):
-            score = {} if scores is None else dict(zip(ids.tolist(), scores.tolist(), strict=True))
-            wanted = [score.get(i) for i in fresh.tolist()]
-            self.run_dir.ledger.append(round_, fresh.tolist(), labels.tolist(), strategy, wanted, source)
-        pool.replay(done)
-        pool.add(fresh, labels, validation=source == "val")
 
     def _next_round(self, trainer: pl.Trainer, module: LitClassifier) -> None:
         if not self.loop.warm_start:
