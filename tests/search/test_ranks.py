@@ -1,4 +1,7 @@
-"""A search gives the same weights and picks on one, two and three processes."""
+"""A search gives the same weights and picks on one, two and three processes.
+
+Networks are in float64: ranks add gradients in another order, and in float32 hundreds of steps make that visible.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,13 @@ def search(rank: int, size: int, folder: str) -> None:
         data = ActiveLearningDataModule(TinyImages(), Path(), batch_size=8, eval_batch_size=16)
         data.setup()
         task = Task(
-            ClassifierFactory(backbone, data.dataset.info), OptimizerRecipe(OPTIMIZER, 2), data, 0, 2, 0.99
+            ClassifierFactory(backbone, data.dataset.info),
+            OptimizerRecipe(OPTIMIZER, 2),
+            data,
+            0,
+            2,
+            0.99,
+            dtype=torch.float64,
         )
         ids = torch.arange(23)
         data.pool.add(ids, data.oracle.buy(ids))

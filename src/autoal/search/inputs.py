@@ -27,7 +27,7 @@ class Table:
 
     def __call__(self, ids: Tensor) -> Tensor:
         """Return the rows of ``ids``, ``(B, ...)``."""
-        return self._rows[torch.searchsorted(self._ids, ids.cpu()).to(self._rows.device)]
+        return self._rows[torch.searchsorted(self._ids, ids.cpu().contiguous()).to(self._rows.device)]
 
 
 def frozen_features(outputs: PoolOutputs | None) -> Table:
