@@ -128,7 +128,7 @@ class Experiment:
                 self.run_dir.write_config(self.config, self.overrides)
             self.run_dir.write_summary(self._summary("running", callback, trainer))
         checkpoint = find_checkpoint(self.run_dir.checkpoint) if resume else None
-        status, message = "failed", ""
+        status, message, signum = "failed", "", 0
         stop.install()
         try:
             with log_to(self.run_dir.log_file) if main else nullcontext():
@@ -137,8 +137,9 @@ class Experiment:
                 trainer.fit(self.module, datamodule=self.task.data, ckpt_path=checkpoint, weights_only=True)
             status = "finished"
         except BaseException as error:
-            stopped = isinstance(error, Stopped) or stop.signum
-            if not stopped:
+            # Another rank may have been the one that was told to stop.
+            signum = error.signum if isinstance(error, Stopped) else stop.signum
+            if not signum:
                 message = (str(error).splitlines() or [type(error).__name__])[0]
                 raise
             # A rank that was told to stop takes others with it, whose connections then break.
@@ -151,8 +152,8 @@ class Experiment:
                 self._close(summary)
         if status == "interrupted":
             if main:
-                print(f"stopped by {signal.Signals(stop.signum).name}; {message}", file=sys.stderr)
-            stop.leave(stop.signum, main)
+                print(f"stopped by {signal.Signals(signum).name}; {message}", file=sys.stderr)
+            stop.leave(signum, main)
         if main:
             self._farewell(callback, summary)
         return summary

@@ -155,7 +155,14 @@ def end(process: BaseProcess, limit: float = 120) -> int:
     return process.exitcode
 
 
-def live_on_ranks(cfgs: Mapping[str, dict[str, Any]], folder: Path, size: int, limit: float = 300) -> list[int]:
+def live_on_ranks(
+    cfgs: Mapping[str, dict[str, Any]],
+    folder: Path,
+    size: int,
+    limit: float = 300,
+    resume: bool = False,
+    faults: Sequence[Fault] = (),
+) -> list[int]:
     """Run experiments one after the other on several ranks, as torchrun would place them.
 
     Args:
@@ -163,6 +170,8 @@ def live_on_ranks(cfgs: Mapping[str, dict[str, Any]], folder: Path, size: int, l
         folder: Where run directories go; those of rank 1, 2, ... stay empty.
         size: Number of ranks.
         limit: Seconds until a rank counts as stuck.
+        resume: Whether to continue what stands in the run directories.
+        faults: What happens to the last rank.
 
     Returns:
         The ranks' exit statuses.
@@ -170,12 +179,14 @@ def live_on_ranks(cfgs: Mapping[str, dict[str, Any]], folder: Path, size: int, l
     env = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": f"{size}", "NODE_RANK": "0"}
     processes = []
     for rank in range(size):
-        home = folder if rank == 0 else folder / f"rank{rank}"
+        # All read one checkpoint; only rank 0 may write anything.
+        home = folder if rank == 0 or resume else folder / f"rank{rank}"
         parts = [
             ({**cfg, "trainer": {**cfg["trainer"], "strategy": "ddp", "devices": size}}, home / name)
             for name, cfg in cfgs.items()
         ]
-        processes.append(start(parts, env={**env, "LOCAL_RANK": str(rank)}))
+        own = faults if rank == size - 1 else ()
+        processes.append(start(parts, resume, own, {**env, "LOCAL_RANK": str(rank)}))
     return [end(p, limit) for p in processes]
 
 
