@@ -16,7 +16,7 @@ Progress = Callable[[int, int], None]
 LARGEST = 1e15
 """Embeddings beyond this magnitude would overflow a float32 squared distance."""
 
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 2 << 20
 _BLOCK_BYTES_CUDA = 256 << 20
 
 

@@ -17,6 +17,8 @@ from autoal.kernels.sampling import d2_sample
 from autoal.kernels.types import Picks
 
 _CANDIDATES = 4
+TIE = 1e-6
+"""Relative difference of squared distances up to which two samples are equally near a centroid."""
 
 
 @full_precision()
@@ -278,6 +280,9 @@ def _nearest_lists(space: Points, targets: Points, depth: int, taken: Tensor) ->
         rows = space.values(index[low:high].reshape(-1)).view(high - low, keep, -1)
         exact[low:high] = (rows - targets.x[low:high].unsqueeze(1)).square_().sum(2)
     exact[taken[index]] = torch.inf
+    # The centre of a cluster of two is equally far from both; which one rounding favours must not decide.
+    nearest = exact.amin(1, keepdim=True)
+    exact = torch.where(exact <= nearest * (1 + TIE), nearest, exact)
     exact, order = torch.sort(exact, dim=1, stable=True)
     return index.gather(1, order).masked_fill(torch.isinf(exact), -1)
 

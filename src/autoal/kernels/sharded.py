@@ -18,7 +18,7 @@ from autoal.distributed import World
 from autoal.kernels.checks import Progress, check_count, check_finite, compute_dtype, row_blocks, uniform
 from autoal.kernels.geometry import Geometry, GradientEmbeddings, Points
 from autoal.kernels.greedy import farthest_first
-from autoal.kernels.kmeans import add_by_cluster
+from autoal.kernels.kmeans import TIE, add_by_cluster
 from autoal.kernels.precision import full_precision
 from autoal.kernels.sampling import d2_sample
 from autoal.kernels.types import Picks
@@ -287,7 +287,7 @@ def _nearest_distinct(space: Sharded[Points], centroids: Tensor) -> Tensor:
             distance[low:high] = offset.double().square().sum(1)
         every = space.whole(distance)
         every[taken] = torch.inf
-        row = int(every.argmin())
+        row = int((every <= every.min() * (1 + TIE)).nonzero()[0])
         chosen[place] = row
         taken[row] = True
     return chosen
