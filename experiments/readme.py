@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
 
+import pandas as pd
+
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 
@@ -34,6 +36,29 @@ def strategy_table() -> str:
             info = known[name].info
             source = f"{info.paper}, {info.venue}" if info.paper else ""
             lines.append(f"| `{name}` | {info.family} | {needs_text(build(name))} | {info.summary} | {source} |")
+    return "\n".join(lines)
+
+
+def speed_table() -> str:
+    """Return the benchmarks' main rows from their CSV files."""
+    results = ROOT / "experiments" / "benchmarks" / "results"
+    lines = ["| what | ours | peer | ratio |", "|---|---|---|---|"]
+    for name in ("clusters", "mnist"):
+        table = pd.read_csv(results / f"kernels_{name}.csv")
+        for _, row in table[(table.implementation != "autoal") & table.times_slower.notna()].iterrows():
+            ours = table[
+                (table.implementation == "autoal") & (table.case == row.case) & (table.classes == row.classes)
+            ]
+            if len(ours) and row.implementation != "scikit-activeml":
+                lines.append(
+                    f"| {row.case}, 50,000 x 512, 1,000 picks ({name}) | {ours.iloc[0].seconds:.2g} s "
+                    f"| {row.implementation}: {row.seconds:.3g} s | {row.times_slower:.0f} |"
+                )
+    paths = pd.read_csv(results / "datapath.csv")
+    for case, rows in paths.groupby("case", sort=False):
+        plain, ours = rows.iloc[0], rows.iloc[-1]
+        fast, slow = ours.images_per_second, plain.images_per_second
+        lines.append(f"| {case} | {fast:,.0f} images/s | {plain.path}: {slow:,.0f} images/s | {fast / slow:.1f} |")
     return "\n".join(lines)
 
 
@@ -77,7 +102,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     old = README.read_text(encoding="utf-8")
-    new = fill(old, "strategies", strategy_table())
+    new = fill(fill(old, "strategies", strategy_table()), "speed", speed_table())
     if args.run:
         new = fill(new, "run", default_runs())
     if args.check:

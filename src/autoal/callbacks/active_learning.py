@@ -285,12 +285,14 @@ class ActiveLearning(pl.Callback):
     def _tell_bought(self, selection: Selection) -> None:
         if not self.data.world.is_main:
             return
+        # Labels that were bought before a kill are kept, so a few picks of a repeated query may not be bought.
+        bought = torch.isin(selection.ids, self.data.pool.labelled)
         batch = BoughtBatch(
             round=self.data.round + 1,
-            ids=selection.ids,
-            labels=self.data.pool.labels(selection.ids),
-            predictions=self._predictions,
-            scores=selection.scores,
+            ids=selection.ids[bought],
+            labels=self.data.pool.labels(selection.ids[bought]),
+            predictions=self._predictions[bought],
+            scores=selection.scores[bought],
             images=lambda ids: self.data.split("train").source.fetch(ids).cpu(),
         )
         for listener in self._listeners:
