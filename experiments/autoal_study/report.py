@@ -81,13 +81,79 @@ def table(name: str) -> str:
     return "\n".join(lines)
 
 
+SHOWN = ("autoal", "autoal_equal", "margin_kmeans", "autoal_paper", "margin", "badge", "random")
+
+
+def figure(name: str) -> Path:
+    """Draw the mean learning curves of the main arms, less random's, and return the file."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    curves: dict[str, list[np.ndarray]] = {}
+    labels: list[int] = []
+    for row in csv.DictReader((HERE / "results" / f"{name}.csv").open()):
+        points = [part.split(":") for part in row["curve"].split()]
+        labels = [int(n) for n, _ in points]
+        curves.setdefault(row["arm"], []).append(np.array([100 * float(acc) for _, acc in points]))
+    figure_, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    base = np.mean(curves["random"], axis=0)
+    for arm in (a for a in SHOWN if a in curves and a != "random"):
+        axes.plot(
+            labels, np.mean(curves[arm], axis=0) - base, marker="o", ms=3, label=f"{arm} ({len(curves[arm])})"
+        )
+    axes.axhline(0, color="0.5", lw=1, ls="--")
+    axes.set(xlabel="labelled samples", ylabel="accuracy above random (points)", title=f"{name}: mean over seeds")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    path = HERE / "results" / f"{name}.png"
+    figure_.savefig(path, dpi=120)
+    plt.close(figure_)
+    return path
+
+
+def main_differences(sets: list[str]) -> str:
+    """Return the differences that answer the question, one column per set."""
+    runs = {name: load(name, "aubc") for name in sets}
+    runs = {name: r for name, r in runs.items() if "autoal" in r and "autoal_equal" in r}
+    head = [f"{name}, {len(r['autoal'])} seeds" for name, r in runs.items()]
+    pairs: list[tuple[str, str]] = [
+        ("autoal", "random"),
+        ("autoal", "mean candidate"),
+        ("autoal", "best candidate"),
+        ("autoal_equal", "best candidate"),
+        ("autoal", "autoal_equal"),
+        ("autoal", "margin_kmeans"),
+        ("autoal_paper", "best candidate"),
+        ("autoal_paper", "autoal_equal"),
+        ("autoal_released", "autoal_equal"),
+    ]
+    lines = ["| AUBC difference | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
+    for a, b in pairs:
+        cells = []
+        for r in runs.values():
+            other = {"mean candidate": mean_candidate, "best candidate": lambda x: x[best_candidate(x)]}.get(b)
+            second = other(r) if other else r.get(b, {})
+            cells.append(difference(r.get(a, {}), second) if set(r.get(a, {})) & set(second) else "not run")
+        lines.append(f"| {a} − {b} | " + " | ".join(cells) + " |")
+    best = ", ".join(f"{best_candidate(r)} on {name}" for name, r in runs.items())
+    return "\n".join([*lines, "", f"Best candidate by mean AUBC: {best}."])
+
+
 def main(sets: list[str]) -> None:
     """Print the tables and put them into the README."""
-    parts = [f"### {name}\n\n{text}" for name in sets if (text := table(name))]
+    there = [name for name in sets if table(name)]
+    parts = [f"### {name}\n\n![{name}](results/{figure(name).name})\n\n{table(name)}" for name in there]
     block = "\n\n".join(parts)
     print(block)
-    readme = HERE / "README.md"
-    if readme.exists() and START in readme.read_text():
-        before, rest = readme.read_text().split(START)
-        after = rest.split(END)[1]
-        readme.write_text(f"{before}{START}\n\n{block}\n\n{END}{after}")
+    put(HERE / "README.md", block)
+    put(HERE.parents[1] / "docs" / "does_the_search_pay.md", main_differences(there))
+
+
+def put(page: Path, block: str) -> None:
+    """Write a block between a page's markers."""
+    text = page.read_text(encoding="utf-8")
+    if START in text:
+        before, rest = text.split(START)
+        page.write_text(f"{before}{START}\n\n{block}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
