@@ -108,11 +108,13 @@ def test_requeue_and_preemption(cluster: Cluster, tmp_path: Path) -> None:
 def test_time_limit_too_short(cluster: Cluster, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     limits = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=25")
+    # SLURM lists jobs of the test before for some minutes after their end.
+    earlier = set(cluster.jobs("all"))
     process = _sweep(cluster, sweep, "strategy=margin", *SLOW, *limits)
     try:
         with _no_delay(cluster):
-            lives.wait_for(lambda: len(cluster.jobs("all")) == 1, limit=120)
-            (job,) = cluster.jobs("all")
+            lives.wait_for(lambda: len(set(cluster.jobs("all")) - earlier) == 1, limit=120)
+            (job,) = set(cluster.jobs("all")) - earlier
             lives.wait_for(lambda: int(cluster.info(job)["Restarts"]) >= 1, limit=180)
             # It would get there in steps of the short limit too; one is enough to see.
             cluster.ask("scontrol", "update", f"JobId={job}", "TimeLimit=60")
