@@ -52,7 +52,7 @@ def speed_table() -> str:
             if len(ours) and row.implementation != "scikit-activeml":
                 lines.append(
                     f"| {row.case}, 50,000 x 512, 1,000 picks ({name}) | {ours.iloc[0].seconds:.2g} s "
-                    f"| {row.implementation}: {row.seconds:.3g} s | {row.times_slower:.0f} |"
+                    f"| {row.implementation}: {row.seconds:.3g} s | {row.times_slower:.1f} |"
                 )
     paths = pd.read_csv(results / "datapath.csv")
     for case, rows in paths.groupby("case", sort=False):
