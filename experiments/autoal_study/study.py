@@ -50,7 +50,8 @@ ARMS: dict[str, dict[str, Any]] = {
     "random": {"name": "random"},
     **{name: {"name": name} for name in CANDIDATES},
     "badge": {"name": "badge"},
-    "margin_kmeans": {"name": "margin_kmeans"},
+    # The 10 b samples of least margin, then k-means weighted by it.
+    "margin_kmeans": {"name": "diverse_minibatch", "beta": 10, "max_iter": 10},
     "autoal": {"name": "autoal"},
     "autoal_equal": {"name": "autoal_equal"},
     "autoal_paper": {"name": "autoal_paper"},
@@ -59,30 +60,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "equal_topb": {"name": "autoal_equal", "grading": "binary", "query": "topb"},
     "margin_only": {"name": "autoal_equal", "candidates": ["margin"]},
 }
-
-
-def register_control() -> None:
-    """Register the control: the 10 b samples of least margin, then k-means weighted by it."""
-    from autoal.inference import Needs
-    from autoal.kernels import Picks, diverse_minibatch
-    from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-    from autoal.strategies.registry import register
-
-    @register("margin_kmeans")
-    class MarginKMeans(QueryStrategy):
-        """Margin's top 10 b, then weighted k-means."""
-
-        info = StrategyInfo("hybrid", "margin, then weighted k-means", "Zhdanov", "2019")
-
-        @property
-        def needs(self) -> Needs:
-            return Needs(embeddings=True)
-
-        def select(self, ctx: QueryContext, n: int) -> Picks:
-            assert ctx.unlabelled.embeddings is not None
-            return diverse_minibatch(
-                ctx.unlabelled.logits, ctx.unlabelled.embeddings, n, ctx.generator(), beta=10, max_iter=10
-            )
 
 
 def compose(name: str, arm: str, seed: int, data_dir: Path | None, run_dir: Path) -> dict[str, Any]:
@@ -216,12 +193,8 @@ def append(name: str, row: dict[str, Any]) -> None:
 def run(sets: list[str], arms: list[str], seeds: int | None, data_dir: Path | None) -> None:
     """Run every cell that has no row yet, seed by seed, so that unfinished sets still pair up."""
     from autoal.logs import quiet
-    from autoal.strategies.registry import strategies
 
     quiet()
-    register_control()
-    known = strategies()
-    arms = [arm for arm in arms if ARMS[arm]["name"] in known]
     for name in sets:
         for seed in range(seeds or SEEDS[name]):
             for arm in arms:

@@ -9,25 +9,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from autoal.study import Setting, every_strategy, main
+from autoal.study import main
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-SETTINGS = [
-    Setting(
-        name="digits",
-        # The defaults of conf/: an MLP of 256 units with dropout 0.5, Adam, 40 + 10 x 20 labels.
-        overrides=("dataset=digits", "backbone=mlp", "trainer=cpu"),
-        strategies=every_strategy(),
-        seeds=tuple(range(10)),
-    )
-]
+from small import DIGITS, RUNS  # noqa: E402
+
+SETTINGS = [DIGITS]
 
 if __name__ == "__main__":
     import seeds_needed
     import tables
 
-    if main(HERE, SETTINGS):
+    if main(HERE, SETTINGS, runs=RUNS):
         tables.main([])  # the studies' texts refer to each other
         seeds_needed.main()

@@ -10,25 +10,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from autoal.study import Setting, every_strategy, main
+from autoal.study import main
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "digits_study")]
 
-SETTINGS = [
-    Setting(
-        name="mnist",
-        overrides=("+experiment=alfamix_cvpr22/mnist_mlp", "trainer=cpu"),
-        strategies=every_strategy(),
-        # The published program's.
-        seeds=(1, 10, 100, 1000, 10000),
-    )
-]
+from small import MNIST, RUNS  # noqa: E402
+
+SETTINGS = [MNIST]
 
 if __name__ == "__main__":
     import seeds_needed
     import tables
 
-    if main(HERE, SETTINGS):
+    if main(HERE, SETTINGS, runs=RUNS):
         tables.main([])  # the studies' texts refer to each other
         seeds_needed.main()

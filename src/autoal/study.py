@@ -15,7 +15,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,12 +74,17 @@ def cells(settings: Sequence[Setting]) -> Iterator[Cell]:
                 yield Cell(setting, label, overrides, seed)
 
 
-def every_strategy() -> tuple[str, ...]:
-    """Return all strategies: random first, the :data:`SLOW` ones last, so that an early stop leaves most."""
+def every_strategy(options: Mapping[str, Sequence[str]] | None = None) -> tuple[str | tuple[str, ...], ...]:
+    """Return all strategies: random first, the :data:`SLOW` ones last, so that an early stop leaves most.
+
+    Args:
+        options: Overrides of some of them, by name.
+    """
     from autoal.config import choices
 
     place = {"random": -1} | {name: i for i, name in enumerate(SLOW, 1)}
-    return tuple(sorted(choices("strategy"), key=lambda name: (place.get(name, 0), name)))
+    names = sorted(choices("strategy"), key=lambda name: (place.get(name, 0), name))
+    return tuple((name, *options[name]) if options and name in options else name for name in names)
 
 
 def finished(run_dir: Path) -> bool:
@@ -145,19 +150,25 @@ def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str,
     return counts
 
 
-def main(study: Path, settings: Sequence[Setting], argv: Sequence[str] | None = None) -> bool:
+def main(
+    study: Path, settings: Sequence[Setting], argv: Sequence[str] | None = None, runs: str | None = None
+) -> bool:
     """Run a study's command line.
 
     Args:
         study: The study's folder, ``Path(__file__).parent`` of its script.
         settings: What to run.
         argv: Arguments; default the command line's.
+        runs: Folder of ``runs/studies`` for the runs, which studies of the same settings share; default the
+            study's name.
 
     Returns:
         Whether results were collected: not in a process that carries out a part of the runs for another.
     """
     parser = argparse.ArgumentParser(description=f"Run the study {study.name} and collect its results.")
-    parser.add_argument("--root", type=Path, default=Path("runs") / "studies" / study.name, help="run directories")
+    parser.add_argument(
+        "--root", type=Path, default=Path("runs") / "studies" / (runs or study.name), help="run directories"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--shard", default="0/1", help=argparse.SUPPRESS)
     parser.add_argument("--settings", nargs="*", default=None, help="only these settings")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from autoal.config import choices, conf_dir
 from autoal.study import Setting, cells, collect, every_strategy, split_overrides
 from tests.experiments.load import EXPERIMENTS, script
 
-STUDIES = ("autoal_icml25", "alfamix_cvpr22", "deepal", "mnist_study", "digits_study", "cifar10_jpeg")
+STUDIES = (
+    *("autoal_icml25", "alfamix_cvpr22", "deepal"),
+    *("mnist_study", "digits_study", "baselines_study", "cifar10_jpeg"),
+)
 PUBLISHED = EXPERIMENTS / "autoal_icml25" / "published"
 TEXTS = [EXPERIMENTS / name / "README.md" for name in STUDIES]
 FIFTEEN = (
@@ -80,9 +84,24 @@ def test_every_setting_of_a_study_composes(name: str) -> None:
 @pytest.mark.parametrize("name", ["mnist_study", "digits_study"])
 def test_the_measured_studies_leave_no_strategy_out(name: str) -> None:
     (setting,) = script(f"{name}/run").SETTINGS
-    assert sorted(setting.strategies) == sorted(choices("strategy"))
-    assert setting.strategies[0] == "random"
-    assert set(setting.strategies[-3:]) == {"ensemble_var_ratio", "adversarial_deepfool", "adversarial_bim"}
+    labels = [s if isinstance(s, str) else s[0] for s in setting.strategies]
+    assert sorted(labels) == sorted(choices("strategy"))
+    assert labels[0] == "random"
+    assert set(labels[-3:]) == {"ensemble_var_ratio", "adversarial_deepfool", "adversarial_bim"}
+
+
+def test_the_baselines_are_runs_of_the_measured_studies() -> None:
+    whole = {
+        script(f"{name}/run").SETTINGS[0].name: script(f"{name}/run") for name in ("digits_study", "mnist_study")
+    }
+    baselines = script("baselines_study/run")
+    assert [s.name for s in baselines.SETTINGS] == ["digits", "mnist"]
+    for setting in baselines.SETTINGS:
+        assert len(setting.strategies) == len(baselines.STRATEGIES)
+        assert setting.strategies[0] == "random"
+        assert set(cells([setting])) <= {
+            replace(cell, setting=setting) for cell in cells(whole[setting.name].SETTINGS)
+        }
 
 
 def test_the_papers_fifteen_methods_are_in_the_sweep_the_study_and_the_published_table() -> None:
@@ -118,10 +137,11 @@ def test_words_after_two_dashes_are_overrides() -> None:
 
 
 def test_every_strategy_is_there_once_and_random_first() -> None:
-    names = every_strategy()
+    names = [name for name in every_strategy() if isinstance(name, str)]
     assert sorted(names) == sorted(choices("strategy"))
     assert names[0] == "random"
     assert names.index("margin") < names.index("autoal") < names.index("adversarial_bim")
+    assert ("vaal", "strategy.width=8") in every_strategy({"vaal": ["strategy.width=8"]})
 
 
 def finished_run(folder: Path, recipe: str, acc: float) -> None:
