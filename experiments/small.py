@@ -1,0 +1,44 @@
+"""The two settings that one CPU core can run with every strategy: digits, and MNIST as ALFA-Mix has it.
+
+Studies that look at them from different sides share their runs, in ``runs/studies/small``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from autoal.study import Setting, every_strategy
+
+RUNS = "small"
+"""Folder of ``runs/studies``."""
+
+DIGITS = Setting(
+    name="digits",
+    # The defaults of conf/: an MLP of 256 units with dropout 0.5, Adam, 40 + 10 x 20 labels.
+    overrides=("dataset=digits", "backbone=mlp", "trainer=cpu"),
+    # A sixteenth of the paper's channels and 5 of its 100 epochs: one CPU core trains it.
+    strategies=every_strategy({"vaal": ("strategy.width=8", "strategy.epochs=5")}),
+    seeds=tuple(range(10)),
+)
+
+MNIST = Setting(
+    name="mnist",
+    overrides=("+experiment=alfamix_cvpr22/mnist_mlp", "trainer=cpu"),
+    strategies=every_strategy(
+        {
+            "vaal": ("strategy.width=8", "strategy.max_steps=100"),
+            # A fifth of the paper's subset.
+            "uncertaingcn": ("strategy.subset=2000",),
+            "coregcn": ("strategy.subset=2000",),
+        }
+    ),
+    # The published program's.
+    seeds=(1, 10, 100, 1000, 10000),
+)
+
+
+def part(setting: Setting, names: Sequence[str]) -> Setting:
+    """Return a setting with some of its strategies alone, and their options."""
+    kept = [s for s in setting.strategies if (s if isinstance(s, str) else s[0]) in names]
+    return replace(setting, strategies=tuple(kept))
