@@ -2,7 +2,7 @@
 
 python experiments/tables.py                # every study
 python experiments/tables.py mnist_study    # one
-python experiments/tables.py mnist_study --report runs/studies/mnist_study    # and its figures, from its runs
+python experiments/tables.py mnist_study --report runs/studies/small/mnist    # and its figures, from its runs
 
 A text holds pairs of markers, ``<!-- table: KIND WORDS -->`` and ``<!-- end -->``; what stands between them is
 written here. Accuracies are in percent, differences in points, and every difference is paired over seeds.

@@ -56,6 +56,8 @@ ARMS: dict[str, dict[str, Any]] = {
     "autoal_equal": {"name": "autoal_equal"},
     "autoal_paper": {"name": "autoal_paper"},
     "autoal_released": {"name": "autoal_released"},
+    "autoal_fixed": {"name": "autoal", "weights": "fixed"},
+    "autoal_flat": {"name": "autoal", "prior": None},
     "autoal_sample": {"name": "autoal", "weights": "sample"},
     "equal_topb": {"name": "autoal_equal", "grading": "binary", "query": "topb"},
     "margin_only": {"name": "autoal_equal", "candidates": ["margin"]},

@@ -114,10 +114,19 @@ def test_bad_options_name_the_way_out(options: dict[str, object], message: str) 
         Candidates.of(SearchOptions.of(options))
 
 
-def test_priors_are_scaled_and_checked() -> None:
-    assert SearchOptions(prior={"a": 6.0}).prior_of(["a", "b", "c"]) == pytest.approx([0.75, 0.125, 0.125])
-    assert SearchOptions(prior={"a": 6.0}, weights="equal").prior_of(["a", "b"]) == [0.5, 0.5]
+def test_priors_are_shares_and_checked() -> None:
+    assert SearchOptions(prior={"a": 0.6}).prior_of(["a", "b", "c"]) == pytest.approx([0.6, 0.2, 0.2])
+    assert SearchOptions(prior={"a": 0.6, "b": 0.2}).prior_of(["a", "b"]) == pytest.approx([0.75, 0.25])
+    assert SearchOptions(prior={"a": 0.6}, weights="equal").prior_of(["a", "b"]) == [0.5, 0.5]
+    assert SearchOptions(prior=None).prior_of(["a", "b"]) == [0.5, 0.5]
+    # The default names margin, which need not be a candidate.
+    assert SearchOptions().prior_of(["entropy", "margin"]) == pytest.approx([0.25, 0.75])
+    assert SearchOptions().prior_of(["entropy", "badge"]) == [0.5, 0.5]
+    assert SearchOptions().prior_of(["margin"]) == [1.0]
     with pytest.raises(AutoALError, match=r"candidate in strategy\.prior"):
-        SearchOptions(prior={"z": 1.0}).prior_of(["a", "b"])
-    with pytest.raises(AutoALError, match="not positive"):
-        SearchOptions(prior={"a": 0.0}).prior_of(["a", "b"])
+        SearchOptions(prior={"z": 0.5}).prior_of(["a", "b"])
+    for share in (0.0, -1.0, 6.0):
+        with pytest.raises(AutoALError, match="share between 0 and 1"):
+            SearchOptions(prior={"a": share}).prior_of(["a", "b"])
+    with pytest.raises(AutoALError, match="nothing for the 2 other"):
+        SearchOptions(prior={"a": 1.0}).prior_of(["a", "b", "c"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from autoal.errors import AutoALError, unknown_name
@@ -55,7 +55,8 @@ class SearchOptions:
         vote_model: Who votes on the held-out half: ``"fitnet"``, which has not seen it, or the ``"task"`` model.
         weights: ``"sample"`` (a network, one weight vector per sample), ``"global"`` (one learnt vector),
             ``"fixed"`` (the prior) or ``"equal"``; the last two do not search.
-        prior: Weights by candidate, default equal: where the search starts and where the anchor pulls.
+        prior: Shares of some candidates, the others divide the rest: where the search starts and where the anchor
+            pulls. None: all equal. A strategy that is no candidate is passed over.
         searchnet: Which signal shapes the network: ``"resnet"`` the search loss, ``"loss_prediction"`` the
             ranking of losses, ``"full"`` both.
         features: ``"full"`` networks of the task's backbone, or heads on ``"frozen"`` task embeddings.
@@ -93,7 +94,7 @@ class SearchOptions:
     search_share: float | None = 0.1
     vote_model: str = "fitnet"
     weights: str = "global"
-    prior: Mapping[str, float] | None = None
+    prior: Mapping[str, float] | None = field(default_factory=lambda: {"margin": 0.75})
     searchnet: str = "full"
     features: str = "full"
     objective: str = "softmax"
@@ -183,15 +184,25 @@ class SearchOptions:
         """Return the prior weight of each candidate, summing to 1.
 
         Raises:
-            AutoALError: If the prior names something that is no candidate, or a weight is not positive.
+            AutoALError: If the prior names neither a candidate nor a strategy, a share is not between 0 and 1, or
+                nothing is left for the other candidates.
         """
+        from autoal.strategies.registry import strategies  # which imports the strategies, and so this module
+
         if self.prior is None or self.weights == "equal":
             return [1.0 / len(names)] * len(names)
         for key, value in self.prior.items():
-            if key not in names:
+            if key not in names and key not in strategies():
                 raise unknown_name("candidate in strategy.prior", str(key), names)
-            if value <= 0:
-                raise AutoALError(f"strategy.prior.{key}={value} is not positive")
-        # Candidates without an entry share what a single unnamed one would get: weight 1 before scaling.
-        raw = [float(self.prior.get(name, 1.0)) for name in names]
+            if not 0 < value <= 1:
+                raise AutoALError(f"strategy.prior.{key}={value} is not a share between 0 and 1")
+        named = {name: float(self.prior[name]) for name in names if name in self.prior}
+        others = len(names) - len(named)
+        left = 1.0 - sum(named.values())
+        if others and left < 1e-6:
+            raise AutoALError(
+                f"strategy.prior={dict(self.prior)} leaves nothing for the {others} other candidates: "
+                "its shares have to sum to less than 1"
+            )
+        raw = [named[name] if name in named else left / others for name in names]
         return [value / sum(raw) for value in raw]

@@ -97,7 +97,7 @@ def warn_of_collapse(options: SearchOptions, names: Sequence[str], columns: dict
     """Log a warning with its likely cause if one candidate has all the learnt weight."""
     weights = [columns[f"weight_{name}"] for name in names]
     top = max(range(len(names)), key=weights.__getitem__)
-    if len(names) == 1 or weights[top] < _COLLAPSED:
+    if len(names) == 1 or weights[top] < max(_COLLAPSED, options.prior_of(names)[top]):
         return
     if options.budget_penalty > 0:
         cause = "the budget penalty is cheapest to satisfy with one candidate; lower strategy.budget_penalty"

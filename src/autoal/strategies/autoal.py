@@ -243,6 +243,7 @@ class AutoALPaper(AutoAL):
         "grading": "binary",
         "search_share": None,
         "weights": "sample",
+        "prior": None,
         "objective": "sigmoid",
         "temperature": 0.1,
         "anchor": 0.0,
