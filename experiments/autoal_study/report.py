@@ -113,6 +113,13 @@ def figure(name: str) -> Path:
     return path
 
 
+def standard_errors(a: dict[int, float], b: dict[int, float]) -> float:
+    """Return the paired mean difference in units of its standard error."""
+    first, second = paired(a, b)
+    result = compare(first, second, resamples=0)
+    return result.mean / (result.sd / math.sqrt(result.n))
+
+
 def main_differences(sets: list[str]) -> str:
     """Return the differences that answer the question, one column per set."""
     runs = {name: load(name, "aubc") for name in sets}
@@ -122,7 +129,10 @@ def main_differences(sets: list[str]) -> str:
         ("autoal", "random"),
         ("autoal", "mean candidate"),
         ("autoal", "best candidate"),
+        ("autoal_flat", "best candidate"),
         ("autoal_equal", "best candidate"),
+        ("autoal", "autoal_fixed"),
+        ("autoal_flat", "autoal_equal"),
         ("autoal", "autoal_equal"),
         ("autoal", "margin_kmeans"),
         ("autoal_paper", "best candidate"),
@@ -137,6 +147,9 @@ def main_differences(sets: list[str]) -> str:
             second = other(r) if other else r.get(b, {})
             cells.append(difference(r.get(a, {}), second) if set(r.get(a, {})) & set(second) else "not run")
         lines.append(f"| {a} − {b} | " + " | ".join(cells) + " |")
+        if (a, b) == ("autoal", "best candidate"):
+            errors = [standard_errors(r[a], r[best_candidate(r)]) for r in runs.values()]
+            lines.append("| ... in standard errors | " + " | ".join(f"{e:+.1f}" for e in errors) + " |")
     best = ", ".join(f"{best_candidate(r)} on {name}" for name, r in runs.items())
     return "\n".join([*lines, "", f"Best candidate by mean AUBC: {best}."])
 
