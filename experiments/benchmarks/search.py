@@ -29,9 +29,10 @@ from autoal.inference import PoolOutputs, evaluating
 from autoal.kernels import bald, entropy, least_confidence, margin, mean_std, top_n
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier, DropoutKey
+from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import Counts, HeldOut
 from autoal.search.inputs import Table
-from autoal.search.loop import FitNetTrainer, Search
+from autoal.search.loop import Search
 from autoal.search.networks import SearchNet
 from autoal.strategies.autoal import AutoAL
 from autoal.strategies.registry import build

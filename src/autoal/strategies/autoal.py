@@ -14,9 +14,10 @@ from autoal.errors import AutoALError
 from autoal.inference import Needs
 from autoal.kernels.types import Picks
 from autoal.models.classifier import Classifier
+from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import MIN_LABELLED, Counts, hold_out, split_halves
 from autoal.search.inputs import labelled_inputs, pool_inputs
-from autoal.search.loop import FitNetTrainer, Search, Source
+from autoal.search.loop import Search, Source
 from autoal.search.networks import Fetch, GlobalWeights, Identity, SearchNet, head_on_features
 from autoal.search.options import SearchOptions
 from autoal.search.plot import plot_weights
