@@ -27,7 +27,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     "fault",
     [
         Fault(STEP, 17, "kill"),
-        pytest.param(Fault(f"{LOOP}:pool_pass", 2, "kill"), marks=pytest.mark.slow),
+        pytest.param(Fault("autoal.callbacks.queries:pool_pass", 2, "kill"), marks=pytest.mark.slow),
         pytest.param(Fault("autoal.pool:Pool.add", 2, "kill_after"), marks=pytest.mark.slow),
     ],
     ids=["training", "pool pass", "purchase"],

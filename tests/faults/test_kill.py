@@ -19,7 +19,7 @@ POINTS = {
     "training": Fault("autoal.models.lit:LitClassifier.training_step", 17, "kill"),
     "last step of a round": Fault("autoal.models.lit:LitClassifier.training_step", 12, "kill_after"),
     "test evaluation": Fault(f"{LOOP}:evaluate", 2, "kill"),
-    "pool pass": Fault(f"{LOOP}:pool_pass", 2, "kill"),
+    "pool pass": Fault("autoal.callbacks.queries:pool_pass", 2, "kill"),
     "selection": Fault("autoal.strategies.base:ScoreStrategy.select", 2, "kill"),
     "torn ledger line": Fault("autoal.pool:Ledger.append", 2, "torn_line"),
     "between ledger and pool": Fault("autoal.pool:Ledger.append", 3, "kill_after"),

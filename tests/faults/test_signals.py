@@ -50,7 +50,7 @@ def test_stops_within_the_epoch_and_continues_there(name: str, tmp_path: Path, c
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(f"{LOOP}:pool_pass", 1, "send", {"signal": "SIGTERM"}),
+        Fault("autoal.callbacks.queries:pool_pass", 1, "send", {"signal": "SIGTERM"}),
         Fault("autoal.pool:Ledger.append", 2, "send", {"signal": "SIGTERM"}),
         Fault(STEP, 12, "send", {"signal": "SIGTERM"}),
         Fault("autoal.loggers.files:plot_curve", 4, "send", {"signal": "SIGTERM"}),

@@ -39,7 +39,7 @@ def records(path: Path) -> Iterator[Any]:
             at += block - at % block
             continue
         _, length, kind = struct.unpack("<IHB", data[at : at + 7])
-        if kind == 0:
+        if kind == 0 or at + 7 + length > len(data):
             return
         parts += data[at + 7 : at + 7 + length]
         at += 7 + length
@@ -50,6 +50,17 @@ def records(path: Path) -> Iterator[Any]:
             yield record
 
 
+def written(path: Path) -> list[Any]:
+    """Return the records of an ended run; W&B's service writes them a moment after ``finish`` has returned."""
+    patience = time.monotonic() + 60
+    while time.monotonic() < patience:
+        found = list(records(path))
+        if any(record.WhichOneof("record_type") == "exit" for record in found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{path} never got its end")
+
+
 def run_tiny(root: Path, run_dir: Path, *overrides: str) -> dict[str, Any]:
     with initialize_config_dir(str(root / "conf"), version_base="1.3"):
         config = compose("train", overrides=[*TINY, *overrides])
@@ -57,10 +68,10 @@ def run_tiny(root: Path, run_dir: Path, *overrides: str) -> dict[str, Any]:
 
 
 def history(run_dir: Path) -> tuple[set[str], list[dict[str, Any]], dict[str, Any], list[Any]]:
-    """Return ids, logged rows, config and all records of the W&B runs in a run directory."""
+    """Return ids, logged rows, config and all records of the ended W&B runs in a run directory."""
     ids, rows, config, everything = set(), [], {}, []
     for path in sorted((run_dir / "wandb").glob("offline-run-*/*.wandb")):
-        for record in records(path):
+        for record in written(path):
             everything.append(record)
             kind = record.WhichOneof("record_type")
             if kind == "run":

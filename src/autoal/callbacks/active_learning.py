@@ -13,22 +13,23 @@ import torch
 from torch import Tensor
 
 from autoal.callbacks.purchases import Purchases
+from autoal.callbacks.queries import Queries
 from autoal.callbacks.records import RoundRecords
 from autoal.callbacks.stopping import StopAgreement
+from autoal.callbacks.validation import Validation
 from autoal.callbacks.view import PlainView
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.hooks import TrainingHook
-from autoal.inference import Evaluation, Needs, ProgressFn, evaluate, pool_pass
-from autoal.loggers.base import BoughtBatch, RunListener
+from autoal.inference import ProgressFn, evaluate
+from autoal.loggers.base import RunListener
 from autoal.loop import LoopConfig
 from autoal.models.classifier import Classifier
 from autoal.models.lit import LitClassifier
-from autoal.rng import stream_seed
 from autoal.rundir import RunDir
 from autoal.signals import Stopped, StopRequest
-from autoal.strategies.base import QueryContext, QueryStrategy, Selection
+from autoal.strategies.base import QueryStrategy
 from autoal.task import Task
 
 
@@ -76,7 +77,8 @@ class ActiveLearning(pl.Callback):
         self._listeners = tuple(listeners)
         self._initial: dict[str, Tensor] = {}
         self._purchases = Purchases(task.data, run_dir.ledger, loop)
-        self._best: dict[str, Any] = {"acc": -1.0, "epoch": 0, "weights": None}
+        self._validation = Validation(task.data, loop)
+        self._queries = Queries(strategy, loop.n_query, task, self._phase)
         self._epoch_start = 0.0
         self._started = time.monotonic()
         self._seconds_before = 0.0
@@ -84,7 +86,6 @@ class ActiveLearning(pl.Callback):
         self._steps_done = 0
         self._sums_before = torch.zeros(3, dtype=torch.float64)
         self._trained: float | None = None
-        self._predictions = torch.empty(0, dtype=torch.int64)
 
     @property
     def seconds(self) -> float:
@@ -178,7 +179,7 @@ class ActiveLearning(pl.Callback):
             )
         stop = data.epoch >= loop.epochs or (loop.stop_train_acc is not None and train_acc >= loop.stop_train_acc)
         with trainer.precision_plugin.forward_context():
-            stop = self._validate(pl_module) or stop
+            stop = self._validation.epoch_done(pl_module) or stop
         self.records.add_seconds("train", time.perf_counter() - self._epoch_start)
         if data.world.is_main:
             lr = float(trainer.optimizers[0].param_groups[0]["lr"])
@@ -197,31 +198,12 @@ class ActiveLearning(pl.Callback):
         if signum and not self.finished:
             raise Stopped(signum)
 
-    def _validate(self, module: LitClassifier) -> bool:
-        """Evaluate on the validation labels, remember the best weights, say whether patience ran out."""
-        if self.loop.patience is None and not self.loop.keep_best:
-            return False
-        self.data.world.sync_buffers(module)
-        accuracy = self._evaluate_validation(module.net).accuracy
-        if accuracy > self._best["acc"]:
-            weights = None
-            if self.loop.keep_best:
-                weights = {k: v.detach().clone() for k, v in module.net.state_dict().items()}
-            self._best = {"acc": accuracy, "epoch": self.data.epoch, "weights": weights}
-        waited = self.data.epoch - int(self._best["epoch"])
-        return self.loop.patience is not None and waited >= self.loop.patience
-
-    def _evaluate_validation(self, net: Classifier) -> Evaluation:
-        ids = self.data.pool.validation
-        return evaluate(net, self.data, "train", ids, self.data.pool.labels(ids))
-
     # --- the end of a round ----------------------------------------------------------------------------
 
     def _end_training(self, trainer: pl.Trainer, module: LitClassifier, train_acc: float) -> None:
         """Settle the round's network, and save it: a query may take longer than the training did."""
         self.data.world.sync_buffers(module)
-        if self._best["weights"] is not None:
-            module.net.load_state_dict(self._best["weights"])
+        self._validation.restore(module.net)
         self._trained = train_acc
         self._save(trainer)
 
@@ -233,10 +215,10 @@ class ActiveLearning(pl.Callback):
         with self._stop.request.at_once(), trainer.precision_plugin.forward_context():
             with self._phase("test"):
                 test = evaluate(net, data, "test")
-            val = self._evaluate_validation(net) if len(data.pool.validation) else None
+            val = self._validation.evaluate(net)
             row = self.records.start_row(data.round, len(data.pool.labelled), test, val, train_acc, data.epoch)
             if not last:
-                selection = self._query(net)
+                selection = self._queries.ask(net)
         with self._stop.request.waiting():
             columns = {} if selection is None else selection.log
             if module.hook is not None:
@@ -244,63 +226,16 @@ class ActiveLearning(pl.Callback):
             self.records.finish_row(row, columns)
             if selection is not None:
                 self._purchases.buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
-                self._tell_bought(selection)
+                if data.world.is_main:
+                    batch = self._queries.bought(selection)
+                    for listener in self._listeners:
+                        listener.bought(batch)
                 self._next_round(trainer, module)
             self._publish()
             self.finished, self._trained = last, None
             self._save(trainer)
         if last:
             trainer.should_stop = True
-
-    def _query(self, net: Classifier) -> Selection:
-        data = self.data
-        with self._phase("pool") as progress:
-            mc_key = stream_seed(self.seed, "mc", data.round)
-            unlabelled = pool_pass(net, data, data.pool.unlabelled, self.strategy.needs, mc_key, progress=progress)
-            labelled_ids = data.pool.labelled
-            labelled = None
-            if self.strategy.needs.labelled:
-                labelled = pool_pass(net, data, labelled_ids, Needs(embeddings=True), mc_key)
-        context = QueryContext(
-            unlabelled=unlabelled,
-            labelled=labelled,
-            labelled_ids=labelled_ids,
-            labelled_targets=data.pool.labels(labelled_ids),
-            n_classes=data.dataset.info.n_classes,
-            net=net,
-            inputs=self._inputs,
-            seed=self.seed,
-            stream=("strategy", data.round),
-            round=data.round,
-            phase=self._phase,
-            task=self.task,
-        )
-        with self._phase("select"):
-            selection = self.strategy.query(context, self.loop.n_query)
-        rows = torch.searchsorted(unlabelled.ids, selection.ids)
-        self._predictions = unlabelled.logits.argmax(1).cpu()[rows]
-        # All ranks hold the same outputs and streams; rank 0's word rules out a difference of rounding.
-        return data.world.broadcast(selection)
-
-    def _tell_bought(self, selection: Selection) -> None:
-        if not self.data.world.is_main:
-            return
-        # Labels that were bought before a kill are kept, so a few picks of a repeated query may not be bought.
-        bought = torch.isin(selection.ids, self.data.pool.labelled)
-        batch = BoughtBatch(
-            round=self.data.round + 1,
-            ids=selection.ids[bought],
-            labels=self.data.pool.labels(selection.ids[bought]),
-            predictions=self._predictions[bought],
-            scores=selection.scores[bought],
-            images=lambda ids: self.data.split("train").source.fetch(ids).cpu(),
-        )
-        for listener in self._listeners:
-            listener.bought(batch)
-
-    def _inputs(self, ids: Tensor) -> Tensor:
-        raw = self.data.split("train").source.fetch(ids).to(self.task.device)
-        return self.data.transform.eval(raw, self.task.dtype)
 
     def _next_round(self, trainer: pl.Trainer, module: LitClassifier) -> None:
         if not self.loop.warm_start:
@@ -310,7 +245,7 @@ class ActiveLearning(pl.Callback):
         trainer.strategy.setup_optimizers(trainer)
         self.data.round += 1
         self.data.epoch = 0
-        self._best = {"acc": -1.0, "epoch": 0, "weights": None}
+        self._validation.reset()
 
     def _publish(self) -> None:
         """Write the rows and show them."""
@@ -351,7 +286,7 @@ class ActiveLearning(pl.Callback):
         """Return the rows so far, the clock, the best validation weights and the strategy's state."""
         return {
             "records": self.records.state_dict(),
-            "best": dict(self._best),
+            "best": self._validation.state_dict(),
             "finished": self.finished,
             "strategy": self.strategy.state_dict(),
             "trained": self._trained,
@@ -363,7 +298,7 @@ class ActiveLearning(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
         self.records.load_state_dict(state_dict["records"])
-        self._best = dict(state_dict["best"])
+        self._validation.load_state_dict(state_dict["best"])
         self.finished = bool(state_dict["finished"])
         self.strategy.load_state_dict(state_dict["strategy"])
         self._trained = state_dict["trained"]
