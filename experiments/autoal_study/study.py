@@ -1,6 +1,7 @@
 """Does AutoAL's search pay? Every arm on every set with the same seeds, one row per cell as it ends.
 
 python experiments/autoal_study/study.py run --sets digits mnist --data-dir data
+python experiments/autoal_study/study.py develop --sets digits breast_cancer    # what chose the default
 python experiments/autoal_study/study.py report
 
 A cell that already has a row is not run again, so the command continues where it was interrupted.
@@ -61,7 +62,16 @@ ARMS: dict[str, dict[str, Any]] = {
     "autoal_sample": {"name": "autoal", "weights": "sample"},
     "equal_topb": {"name": "autoal_equal", "grading": "binary", "query": "topb"},
     "margin_only": {"name": "autoal_equal", "candidates": ["margin"]},
+    "half_fixed": {"name": "autoal", "weights": "fixed", "prior": {"margin": 0.5}},
+    "equal_window5": {"name": "autoal_equal", "window": 5.0},
+    "equal_window20": {"name": "autoal_equal", "window": 20.0},
 }
+DEVELOPMENT = (
+    *("margin", "margin_kmeans", "margin_only", "autoal", "autoal_fixed", "half_fixed"),
+    *("autoal_equal", "equal_window5", "equal_window20", "equal_topb"),
+)
+"""Arms among which the default was chosen, on seeds that the tables do not use."""
+ONLY_DEVELOPMENT = ("half_fixed", "equal_window5", "equal_window20")
 
 
 def compose(name: str, arm: str, seed: int, data_dir: Path | None, run_dir: Path) -> dict[str, Any]:
@@ -192,33 +202,44 @@ def append(name: str, row: dict[str, Any]) -> None:
         writer.writerow(row)
 
 
-def run(sets: list[str], arms: list[str], seeds: int | None, data_dir: Path | None) -> None:
-    """Run every cell that has no row yet, seed by seed, so that unfinished sets still pair up."""
+def run(sets: list[str], arms: list[str], seeds: int | None, data_dir: Path | None, develop: bool = False) -> None:
+    """Run every cell that has no row yet, seed by seed, so that unfinished sets still pair up.
+
+    Args:
+        sets: Names of sets.
+        arms: Names of arms.
+        seeds: How many; None: the set's own number.
+        data_dir: Root of the data files.
+        develop: Use seeds from 100 on, and files of their own.
+    """
     from autoal.logs import quiet
 
     quiet()
+    first, suffix = (100, "_development") if develop else (0, "")
     for name in sets:
-        for seed in range(seeds or SEEDS[name]):
+        for seed in range(first, first + (seeds or SEEDS[name])):
             for arm in arms:
-                if any(row["arm"] == arm and int(row["seed"]) == seed for row in read(name)):
+                if any(row["arm"] == arm and int(row["seed"]) == seed for row in read(name + suffix)):
                     continue
                 row = run_cell(name, arm, seed, data_dir)
-                append(name, row)
+                append(name + suffix, row)
                 print(name, arm, seed, row["aubc"], row["final_acc"], f"{row['seconds']} s", flush=True)
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("run", "report"))
+    parser.add_argument("command", choices=("run", "develop", "report"))
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=ARMS, help="default: those of the tables, or of the choice")
     parser.add_argument("--seeds", type=int, help="default: 10 for small sets, 5 for the others")
     parser.add_argument("--data-dir", type=Path, help="root of the data files")
     args = parser.parse_args()
     sys.path.insert(0, str(HERE))
-    if args.command == "run":
-        run(args.sets, args.arms, args.seeds, args.data_dir)
+    develop = args.command == "develop"
+    if args.command != "report":
+        usual = DEVELOPMENT if develop else [arm for arm in ARMS if arm not in ONLY_DEVELOPMENT]
+        run(args.sets, args.arms or list(usual), args.seeds, args.data_dir, develop)
     else:
         import report
 
