@@ -174,15 +174,16 @@ def main(sets: list[str]) -> None:
     there = [name for name in sets if table(name)]
     parts = [f"### {name}\n\n![{name}](results/{figure(name).name})\n\n{table(name)}" for name in there]
     block = "\n\n".join(parts)
-    block += f"\n\n### On development seeds\n\n{development(sets)}"
     print(block)
     put(HERE / "README.md", block)
-    put(HERE.parents[1] / "docs" / "does_the_search_pay.md", main_differences(there))
+    page = HERE.parents[1] / "docs" / "does_the_search_pay.md"
+    put(page, main_differences(there))
+    put(page, development(sets), "<!-- development -->", "<!-- end of development -->")
 
 
-def put(page: Path, block: str) -> None:
+def put(page: Path, block: str, start: str = START, end: str = END) -> None:
     """Write a block between a page's markers."""
     text = page.read_text(encoding="utf-8")
-    if START in text:
-        before, rest = text.split(START)
-        page.write_text(f"{before}{START}\n\n{block}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    if start in text:
+        before, rest = text.split(start)
+        page.write_text(f"{before}{start}\n\n{block}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
