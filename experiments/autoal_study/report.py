@@ -132,6 +132,8 @@ def main_differences(sets: list[str]) -> str:
         ("autoal_flat", "best candidate"),
         ("autoal_equal", "best candidate"),
         ("autoal", "autoal_fixed"),
+        ("autoal_fixed", "autoal_equal"),
+        ("equal_topb", "autoal_equal"),
         ("autoal_flat", "autoal_equal"),
         ("autoal", "autoal_equal"),
         ("autoal", "margin_kmeans"),
