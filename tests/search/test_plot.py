@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from autoal.search.plot import plot_weights, series
@@ -33,6 +34,22 @@ def test_plot_is_written_and_replaced(tmp_path: Path) -> None:
         assert plot_weights(rows, path) == path
         assert Image.open(path).size[0] > 500
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_nothing_lies_outside_the_axes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    drawn = []
+    legend = Figure.legend
+    monkeypatch.setattr(Figure, "legend", lambda self, *a, **k: (drawn.append(self), legend(self, *a, **k)))
+    shares = {"margin": (0.75, 0.99), "entropy": (0.25, 0.01), "kmeans": (1e-9, 0.0)}
+    row = {"n_labeled": 40} | {f"weight_{name}": w for name, (w, _) in shares.items()}
+    plot_weights([row | {f"vote_share_{name}": v for name, (_, v) in shares.items()}], tmp_path / "w.png")
+    for ax in drawn[0].axes:
+        low, high = ax.get_ylim()
+        heights = [y for line in ax.get_lines() for y in line.get_ydata()]
+        assert len(heights) == 3 + 2  # and the two ends of the line of equal shares
+        assert all(low < y < high for y in heights)
 
 
 def test_columns_summarise_weights_and_votes() -> None:
