@@ -223,6 +223,20 @@ def phases(study: Path, setting: str) -> str:
     return markdown(("strategy", *(c.removeprefix("seconds_") for c in columns), "sum"), rows)
 
 
+def means(study: Path, file: str, key: str, *columns: str) -> str:
+    """Mean of some columns of a study's file for each value of another, over all rows that have them."""
+    path = study / "results" / f"{file}.csv"
+    if not path.exists():
+        return f"No `{path.relative_to(study).as_posix()}` yet."
+    frame = pd.read_csv(path)
+    groups = frame.groupby(key, sort=False)
+    rows = [
+        [str(name), str(group["seed"].nunique()), *(f"{group[c].mean():.3f}" for c in columns)]
+        for name, group in groups
+    ]
+    return markdown((key, "seeds", *(c.replace("_", " ") for c in columns)), rows)
+
+
 def published(study: Path, file: str, dataset: str) -> str:
     """A study's published numbers of one data set, with ours beside them."""
     table = pd.read_csv(study / "published" / f"{file}.csv")
@@ -299,6 +313,7 @@ KINDS: dict[str, Callable[..., str]] = {
     "checks": checks,
     "losing_in_all": losing_in_all,
     "phases": phases,
+    "means": means,
     "published": published,
     "curves": curves,
     "measured": measured,
