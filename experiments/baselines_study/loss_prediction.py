@@ -15,6 +15,7 @@ import argparse
 import csv
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 RESULTS = HERE / "results" / "loss_prediction_digits.csv"
 ARMS = ("loss_prediction", "highest_loss", "random_joint")
-COLUMNS = (
-    "arm",
-    "seed",
-    "round",
-    "n_labeled",
-    "test_acc",
-    "rank_correlation",
-    "loss_chosen",
-    "loss_pool",
-    "classes",
-)
+MEASURED = ("rank_correlation", "loss_chosen", "loss_pool", "classes")
+COLUMNS = ("arm", "seed", "round", "n_labeled", "test_acc", *MEASURED)
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> float:
@@ -44,8 +36,8 @@ def rank_correlation(a: Tensor, b: Tensor) -> float:
     return float(torch.corrcoef(ranks)[0, 1])
 
 
-def run(arm: str, seed: int) -> list[dict[str, Any]]:
-    """Run one experiment and return a row per round."""
+def run(arm: str, seed: int) -> Iterator[dict[str, Any]]:
+    """Run one experiment and yield a row per round."""
     from hydra import compose, initialize_config_dir
     from small import DIGITS
 
@@ -94,15 +86,9 @@ def run(arm: str, seed: int) -> list[dict[str, Any]]:
         with (Path(scratch) / "run" / "rounds.csv").open(encoding="utf-8", newline="") as file:
             rounds = list(csv.DictReader(file))
     nothing = dict.fromkeys(MEASURED, "")
-    return [
-        {
-            "arm": arm,
-            "seed": seed,
-            **{k: row[k] for k in ("round", "n_labeled", "test_acc")},
-            **(seen[i] if i < len(seen) else nothing),
-        }
-        for i, row in enumerate(rounds)
-    ]
+    for i, row in enumerate(rounds):
+        result = {key: row[key] for key in ("round", "n_labeled", "test_acc")}
+        yield {"arm": arm, "seed": seed, **result, **(seen[i] if i < len(seen) else nothing)}
 
 
 def main() -> None:

@@ -170,6 +170,22 @@ def test_charts_are_valid_plotly_figures(made: Report) -> None:
         go.Figure(chart)
 
 
+def test_a_figure_names_the_best_and_the_baseline_of_very_many(tmp_path: Path) -> None:
+    from autoal.analysis.figures import MOST_NAMED, curve_figure
+
+    names = ["random", *(f"s{i:02d}" for i in range(20))]
+    write_tree(tmp_path, strategies=names, seeds=(0, 1), rounds=4)
+    result = analyse(collect([tmp_path])[0][0], resamples=100)
+    (ax,) = curve_figure(result, looks(names, "random")).axes
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    best = sorted(result.strategies, key=lambda s: -s.aubc[0])
+    named = {s.name for s in best[: MOST_NAMED - 1]} | {"random"}
+    assert set(shown[:-1]) == named
+    assert shown[-1] == f"{len(names) - len(named)} others"
+    assert len(ax.get_lines()) == len(names)
+    assert len({(line.get_color(), line.get_marker()) for line in ax.get_lines()}) == len(named) + 1
+
+
 def test_text_from_runs_cannot_end_the_data_block(tmp_path: Path) -> None:
     evil = "</script><script>alert(1)</script>"
     write_run(tmp_path / "runs" / "a", strategy=evil, dataset="{{js}}")

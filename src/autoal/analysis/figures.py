@@ -13,7 +13,7 @@ from autoal.analysis.pairwise import PenaltyMatrix
 from autoal.analysis.plots import INK, style_axes
 from autoal.analysis.ranks import RankTest
 from autoal.analysis.results import SettingResult
-from autoal.analysis.style import Look
+from autoal.analysis.style import Look, looks
 from autoal.files import atomic_open
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ __all__ = ["cd_figure", "curve_figure", "penalty_figure", "save_figure", "second
 
 # Text stays text in the PDF (fonttype 42), so that a publisher's checks pass and it can be searched.
 _RC: Any = {"pdf.fonttype": 42, "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8}
+
+MOST_NAMED = 12
+"""Curves that one figure can tell apart; the others are drawn in grey."""
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
@@ -63,7 +66,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def curve_figure(result: SettingResult, styles: Mapping[str, Look]) -> Figure:
-    """Mean learning curves of a setting with their confidence bands.
+    """Mean learning curves of a setting with their confidence bands; of very many, the best in colour.
 
     Args:
         result: The setting.
@@ -80,8 +83,15 @@ def curve_figure(result: SettingResult, styles: Mapping[str, Look]) -> Figure:
         figure = _figure(5.6 if many else 4.4, 3.3)
         ax = figure.add_subplot()
         style_axes(ax)
+        named = _named(result, styles)
+        others = [s for s in result.strategies if s.name not in named]
+        if others:  # among so many, looks repeat colours
+            styles = looks(sorted(named), result.baseline)
+        for i, s in enumerate(others):
+            label = None if i else f"{len(others)} others"
+            ax.plot(s.curve.sizes, s.curve.mean, color="#d0d0d0", linewidth=0.8, zorder=1, label=label)
         # Best last round first in the legend, as the curves end from top to bottom.
-        for s in sorted(result.strategies, key=lambda s: -s.final[0]):
+        for s in sorted((s for s in result.strategies if s.name in named), key=lambda s: -s.final[0]):
             look = styles[s.name]
             ax.plot(
                 s.curve.sizes, s.curve.mean, color=look.color, linestyle="--" if look.dashed else "-",
@@ -99,11 +109,22 @@ def curve_figure(result: SettingResult, styles: Mapping[str, Look]) -> Figure:
         ax.set_ylabel("test accuracy")
         ax.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=None))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+        handles, labels = ax.get_legend_handles_labels()
+        if others:
+            handles, labels = [*handles[1:], handles[0]], [*labels[1:], labels[0]]
         if many:
-            ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+            ax.legend(handles, labels, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
         else:
-            ax.legend(frameon=False, loc="lower right")
+            ax.legend(handles, labels, frameon=False, loc="lower right")
     return figure
+
+
+def _named(result: SettingResult, styles: Mapping[str, Look]) -> set[str]:
+    """Choose the strategies that a figure can tell apart: the best by AUBC, and the baseline."""
+    if len(result.strategies) <= MOST_NAMED:
+        return {s.name for s in result.strategies}
+    best = sorted(result.strategies, key=lambda s: -s.aubc[0])[: MOST_NAMED - 1]
+    return {s.name for s in best} | {name for name, look in styles.items() if look.dashed}
 
 
 def penalty_figure(matrix: PenaltyMatrix) -> Figure:
