@@ -4,8 +4,8 @@ python experiments/baselines_study/batches.py --runs runs/studies/small --data-d
 
 For each query batch: the number of classes in it; the mean distance of a sample to its nearest neighbour in the
 batch, over that of a random batch of the same size (below 1: the samples resemble each other); and the mean
-distance to the nearest labelled sample, over that of random samples (above 1: far from what is labelled). Distances
-are Euclidean, between plain images.
+distance to the nearest labelled sample, over that of random samples (above 1: far from what is labelled).
+Distances are Euclidean, between plain images.
 """
 
 from __future__ import annotations
