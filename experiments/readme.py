@@ -1,8 +1,8 @@
-"""Fill the README's generated parts: the table of strategies and the figures of ``make run``.
+"""Fill the README's generated parts: strategies, measured results, speed and the figures of ``make run``.
 
-python experiments/readme.py            # the table of strategies
+python experiments/readme.py            # all but the last
 python experiments/readme.py --run      # also runs seeds 0, 1, 2 of the default experiment
-python experiments/readme.py --check    # exit 1 if the table is out of date
+python experiments/readme.py --check    # exit 1 if a table is out of date
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+SHOWN = (
+    *("random", "entropy", "kcenter", "badge", "margin", "diverse_minibatch", "alfamix"),
+    *("autoal_paper", "autoal_equal", "autoal"),
+)
 
 
 def strategy_table() -> str:
@@ -60,6 +64,22 @@ def speed_table() -> str:
         fast, slow = ours.images_per_second, plain.images_per_second
         lines.append(f"| {case} | {fast:,.0f} images/s | {plain.path}: {slow:,.0f} images/s | {fast / slow:.1f} |")
     return "\n".join(lines)
+
+
+def results_table() -> str:
+    """Return the area under the curve of well-known strategies in the two studies with every strategy."""
+    sys.path.insert(0, str(ROOT / "experiments"))
+    import tables
+
+    found = {name: tables.load(ROOT / "experiments" / f"{name}_study", name) for name in ("digits", "mnist")}
+    areas = {name: tables.areas(frame) for name, frame in found.items() if frame is not None}
+    head = ["AUBC in percent, mean and sd over seeds"]
+    head += [f"{name}, {len(area['random'])} seeds" for name, area in areas.items()]
+    rows = [
+        [f"`{strategy}`", *(tables.percent(area[strategy]) if strategy in area else "" for area in areas.values())]
+        for strategy in SHOWN
+    ]
+    return tables.markdown(head, rows)
 
 
 def default_runs() -> str:
@@ -103,6 +123,7 @@ def main() -> None:
     args = parser.parse_args()
     old = README.read_text(encoding="utf-8")
     new = fill(fill(old, "strategies", strategy_table()), "speed", speed_table())
+    new = fill(new, "results", results_table())
     if args.run:
         new = fill(new, "run", default_runs())
     if args.check:
