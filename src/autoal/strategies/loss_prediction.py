@@ -102,7 +102,8 @@ class LossPredictionLoss(QueryStrategy):
         weight: Weight of the ranking loss.
         margin: Margin of the hinge.
         detach_epoch: Epoch of a round from which the ranking no longer trains the backbone.
-        subset: Choose among this many random samples of the pool; None: all. The paper takes 10,000.
+        subset: Choose among this many random samples of the pool, which keeps those of one kind from filling the
+            batch; None: all.
         fit_epochs: Epochs over the labelled samples where the module is trained after the classifier.
     """
 
@@ -118,7 +119,7 @@ class LossPredictionLoss(QueryStrategy):
         weight: float = 1.0,
         margin: float = 1.0,
         detach_epoch: int = 120,
-        subset: int | None = None,
+        subset: int | None = 10_000,
         fit_epochs: int = 200,
     ) -> None:
         if weight <= 0 or margin <= 0:
