@@ -113,7 +113,7 @@ def make_tar(path: Path, members: dict[str, bytes | None]) -> None:
                 tape.addfile(info, io.BytesIO(content))
 
 
-@pytest.mark.parametrize("name", ["../evil", "/tmp/autoal-evil-test", "a/../../evil"])
+@pytest.mark.parametrize("name", ["../evil", "/autoal-evil-test", "a/../../evil"])
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_members_outside_the_target_are_refused_before_anything_is_written(
     kind: str, name: str, tmp_path: Path

@@ -87,9 +87,6 @@ def curve_figure(result: SettingResult, styles: Mapping[str, Look]) -> Figure:
         others = [s for s in result.strategies if s.name not in named]
         if others:  # among so many, looks repeat colours
             styles = looks(sorted(named), result.baseline)
-        for i, s in enumerate(others):
-            label = None if i else f"{len(others)} others"
-            ax.plot(s.curve.sizes, s.curve.mean, color="#d0d0d0", linewidth=0.8, zorder=1, label=label)
         # Best last round first in the legend, as the curves end from top to bottom.
         for s in sorted((s for s in result.strategies if s.name in named), key=lambda s: -s.final[0]):
             look = styles[s.name]
@@ -100,6 +97,9 @@ def curve_figure(result: SettingResult, styles: Mapping[str, Look]) -> Figure:
             if np.isfinite(s.curve.half).any():
                 low, high = s.curve.mean - s.curve.half, s.curve.mean + s.curve.half
                 ax.fill_between(s.curve.sizes, low, high, color=look.color, alpha=0.13, linewidth=0)
+        for i, s in enumerate(others):
+            label = None if i else f"{len(others)} others"
+            ax.plot(s.curve.sizes, s.curve.mean, color="#d0d0d0", linewidth=0.8, zorder=1, label=label)
         means = np.concatenate([s.curve.mean for s in result.strategies])
         # Wide bands of few seeds must not squeeze the curves themselves into a stripe.
         room = max(0.02, 0.12 * float(np.ptp(means)))
@@ -109,13 +109,10 @@ def curve_figure(result: SettingResult, styles: Mapping[str, Look]) -> Figure:
         ax.set_ylabel("test accuracy")
         ax.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=None))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
-        handles, labels = ax.get_legend_handles_labels()
-        if others:
-            handles, labels = [*handles[1:], handles[0]], [*labels[1:], labels[0]]
         if many:
-            ax.legend(handles, labels, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+            ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
         else:
-            ax.legend(handles, labels, frameon=False, loc="lower right")
+            ax.legend(frameon=False, loc="lower right")
     return figure
 
 
