@@ -54,9 +54,11 @@ def speed_table() -> str:
                 (table.implementation == "autoal") & (table.case == row.case) & (table.classes == row.classes)
             ]
             if len(ours) and row.implementation != "scikit-activeml":
+                picks = "" if row.case.endswith("search") else f", {row.picks:,} picks"
+                scaled = "" if pd.isna(row.scaled_from_picks) else f" (from {row.scaled_from_picks:.0f} picks)"
                 lines.append(
-                    f"| {row.case}, 50,000 x 512, 1,000 picks ({name}) | {ours.iloc[0].seconds:.2g} s "
-                    f"| {row.implementation}: {row.seconds:.3g} s | {row.times_slower:.1f} |"
+                    f"| {row.case}, {row.rows:,} x {row.dim}{picks} ({name}) | {ours.iloc[0].seconds:.2g} s "
+                    f"| {row.implementation}: {row.seconds:.3g} s{scaled} | {row.times_slower:.1f} |"
                 )
     paths = pd.read_csv(results / "datapath.csv")
     for case, rows in paths.groupby("case", sort=False):

@@ -24,10 +24,11 @@ from autoal.analysis.curves import aubc
 from autoal.analysis.stats import Comparison, compare, mean_ci, paired
 from autoal.errors import AutoALError, unknown_name
 from autoal.files import atomic_open
+from autoal.search.options import CANDIDATE_SETS
 
 HERE = Path(__file__).resolve().parent
 MARKERS = re.compile(r"(<!-- table: (?P<words>[^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
-CANDIDATES = ("least_confidence", "margin", "entropy", "kmeans", "bald", "var_ratio", "mean_std")
+CANDIDATES = CANDIDATE_SETS["paper7"]
 """The seven candidates of AutoAL's paper."""
 QUERY = ("seconds_pool", "seconds_search", "seconds_select")
 

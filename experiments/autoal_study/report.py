@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from autoal.analysis.stats import Comparison, compare, paired
+from autoal.search.options import CANDIDATE_SETS
 
 HERE = Path(__file__).resolve().parent
-START, END = "<!-- tables -->", "<!-- end of tables -->"
-CANDIDATES = ("least_confidence", "margin", "entropy", "kmeans", "bald", "var_ratio", "mean_std")
+sys.path.insert(0, str(HERE.parent))
+
+from readme import fill  # noqa: E402
+
+CANDIDATES = CANDIDATE_SETS["paper7"]
 Runs = dict[str, dict[int, float]]
 
 
@@ -177,15 +182,12 @@ def main(sets: list[str]) -> None:
     parts = [f"### {name}\n\n![{name}](results/{figure(name).name})\n\n{table(name)}" for name in there]
     block = "\n\n".join(parts)
     print(block)
-    put(HERE / "README.md", block)
+    put(HERE / "README.md", "arms", block)
     page = HERE.parents[1] / "docs" / "does_the_search_pay.md"
-    put(page, main_differences(there))
-    put(page, development(sets), "<!-- development -->", "<!-- end of development -->")
+    put(page, "differences", main_differences(there))
+    put(page, "development", development(sets))
 
 
-def put(page: Path, block: str, start: str = START, end: str = END) -> None:
-    """Write a block between a page's markers."""
-    text = page.read_text(encoding="utf-8")
-    if start in text:
-        before, rest = text.split(start)
-        page.write_text(f"{before}{start}\n\n{block}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
+def put(page: Path, part: str, block: str) -> None:
+    """Write a block between a part's markers on a page."""
+    page.write_text(fill(page.read_text(encoding="utf-8"), part, f"\n{block}\n"), encoding="utf-8")

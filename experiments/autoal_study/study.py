@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from autoal.search.options import CANDIDATE_SETS
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 COLUMNS = ["arm", "seed", "final_acc", "aubc", "seconds", "seconds_query", "top_weight", "top_candidate", "curve"]
@@ -46,7 +48,7 @@ SETS: dict[str, list[str]] = {
     "breast_cancer": [*_MLP, "backbone.hidden=[64]", "loop.n_init=10", "loop.n_query=5", "loop.batch_size=16"],
 }
 SEEDS = {"digits": 10, "mnist": 5, "cifar10_jpeg_features": 5, "breast_cancer": 10}
-CANDIDATES = ("least_confidence", "margin", "entropy", "kmeans", "bald", "var_ratio", "mean_std")
+CANDIDATES = CANDIDATE_SETS["paper7"]
 ARMS: dict[str, dict[str, Any]] = {
     "random": {"name": "random"},
     **{name: {"name": name} for name in CANDIDATES},
