@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoal.errors import AutoALError
@@ -43,7 +43,6 @@ def test_a_candidate_without_an_opinion_nominates_nothing_in_a_narrow_window() -
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(1, 40), st.integers(0, 99))
-@settings(deadline=None)
 def test_rank_votes_do_not_depend_on_the_order(scores: list[int], width: int, seed: int) -> None:
     score = torch.tensor(scores, dtype=torch.float32)
     order = torch.randperm(len(score), generator=torch.Generator().manual_seed(seed))
