@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from autoal.data.digests import content_digest
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,11 @@ class DatasetInfo:
 
 @runtime_checkable
 class SampleSource(Protocol):
-    """Random access to raw inputs by row."""
+    """Random access to raw inputs by row.
+
+    A source may also have ``digest() -> str``, a cheaper fingerprint than that of its content
+    (:mod:`autoal.data.fingerprint`).
+    """
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -73,9 +79,11 @@ class TensorSource:
 
     Attributes:
         inputs: Shape ``(N, *input_shape)``, ``uint8`` images or floating features.
+        origin: The files that the samples were read from, which know their fingerprint; None: no files.
     """
 
     inputs: Tensor
+    origin: SampleSource | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return int(self.inputs.shape[0])
@@ -87,11 +95,16 @@ class TensorSource:
 
     def to(self, device: torch.device) -> TensorSource:
         """Return the source with its tensor on ``device``."""
-        return self if self.inputs.device == device else TensorSource(self.inputs.to(device))
+        return self if self.inputs.device == device else replace(self, inputs=self.inputs.to(device))
 
     def select(self, rows: Tensor) -> TensorSource:
         """Return a source of ``rows`` alone."""
-        return TensorSource(self.fetch(rows))
+        return TensorSource(self.fetch(rows), None if self.origin is None else self.origin.select(rows.cpu()))
+
+    def digest(self) -> str:
+        """Return the fingerprint of the files that the samples came from, else of the tensor's content."""
+        own = getattr(self.origin, "digest", None)
+        return str(own()) if own is not None else content_digest(self)
 
     @property
     def nbytes(self) -> int:
@@ -106,10 +119,12 @@ class Split:
     Attributes:
         source: The raw inputs.
         targets: Class of each sample, int64, shape ``(N,)``; ``-1`` where unknown (never bought).
+        digest: Fingerprint of both, once :func:`autoal.data.fingerprint.split_digest` has computed it.
     """
 
     source: SampleSource
     targets: Tensor
+    digest: str | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,11 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             if split.source.nbytes <= left:
                 left -= split.source.nbytes
                 split.source = split.source.to(device)
+
+    @property
+    def splits(self) -> Mapping[str, Split]:
+        """Every part by name, after :meth:`setup`; see :meth:`split`."""
+        return self._splits
 
     def split(self, name: str) -> Split:
         """Return a split by name: ``"train"``, ``"test"``, ``"val"``.

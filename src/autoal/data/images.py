@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from autoal.data.base import TensorSource
+from autoal.data.digests import files_digest, join
 from autoal.data.memmap import ArraySource, chunks, open_array
 from autoal.errors import AutoALError
 
@@ -144,7 +145,7 @@ class ImageFiles:
         inputs = torch.empty((len(self), *self.shape), dtype=torch.uint8, device=device)
         for rows in chunks(len(self), _DECODE_BATCH):
             inputs[rows[0] : rows[-1] + 1] = self.fetch(rows).to(device)
-        return TensorSource(inputs)
+        return TensorSource(inputs, origin=self)
 
     def select(self, rows: Tensor) -> ImageFiles:
         """Return a source of ``rows`` alone; nothing is decoded."""
@@ -157,6 +158,10 @@ class ImageFiles:
         """Bytes that all decoded images take."""
         return len(self) * int(np.prod(self.shape))
 
+    def digest(self) -> str:
+        """Return the fingerprint of the files and of how they are decoded."""
+        return join((files_digest(self.paths, self.workers), repr(self.decoder), repr(self.shape)))
+
     def cached(self, folder: Path) -> ArraySource | ImageFiles:
         """Decode everything once into a file that is memory-mapped from then on.
 
@@ -168,7 +173,7 @@ class ImageFiles:
         """
         path = folder / f"{self._fingerprint()}.npy"
         if path.exists():
-            return ArraySource(open_array(path))
+            return ArraySource(open_array(path), origin=self)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
@@ -189,7 +194,7 @@ class ImageFiles:
             return self
         finally:
             partial.unlink(missing_ok=True)
-        return ArraySource(open_array(path))
+        return ArraySource(open_array(path), origin=self)
 
     def _fingerprint(self) -> str:
         hasher = hashlib.sha256(repr((self.decoder, self.shape)).encode())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from autoal.data.base import TensorSource
+from autoal.data.base import SampleSource, TensorSource
+from autoal.data.digests import CONTENT_BYTES, content_digest, files_digest, join
 from autoal.errors import AutoALError
 
 
@@ -22,11 +24,13 @@ class ArraySource:
         array: Shape ``(N, ...)``; images ``(N, C, H, W)``, or ``(N, H, W, C)`` if ``channels_last``.
         rows: Rows of the array that the samples are, int64, ``(n,)``; None: all.
         channels_last: Whether fetched images must have their channels moved to the front.
+        origin: The files that the array was decoded from, which know their fingerprint; None: no others.
     """
 
     array: npt.NDArray[np.generic]
     rows: Tensor | None = None
     channels_last: bool = False
+    origin: SampleSource | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.array) if self.rows is None else len(self.rows)
@@ -40,11 +44,28 @@ class ArraySource:
     def to(self, device: torch.device) -> TensorSource:
         """Read everything into one tensor on ``device``."""
         parts = [self.fetch(rows).to(device) for rows in chunks(len(self), 4096)]
-        return TensorSource(torch.cat(parts))
+        # An array in memory is let go once it has been copied.
+        mapped = getattr(self.array, "filename", None) is not None
+        return TensorSource(torch.cat(parts), origin=self.origin or (self if mapped else None))
 
     def select(self, rows: Tensor) -> ArraySource:
         """Return a source of ``rows`` alone; nothing is read."""
-        return ArraySource(self.array, rows if self.rows is None else self.rows[rows], self.channels_last)
+        return replace(
+            self,
+            rows=rows if self.rows is None else self.rows[rows],
+            origin=None if self.origin is None else self.origin.select(rows),
+        )
+
+    def digest(self) -> str:
+        """Return the fingerprint: of the decoded files, of the content, or of a large mapped file by its time."""
+        own = getattr(self.origin, "digest", None)
+        if own is not None:
+            return str(own())
+        file = getattr(self.array, "filename", None)
+        if file is None or self.nbytes <= CONTENT_BYTES:
+            return content_digest(self)
+        rows = "" if self.rows is None else hashlib.sha256(self.rows.numpy().tobytes()).hexdigest()
+        return join((files_digest([Path(file)]), str(self.array.dtype), str(self.array.shape), rows))
 
     @property
     def nbytes(self) -> int:
