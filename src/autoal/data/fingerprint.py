@@ -34,7 +34,7 @@ def fingerprint(module_or_splits: ActiveLearningDataModule | Mapping[str, Split]
       ``rsync -a`` and ``tar`` keep them. The decoder (size, fit, channels) counts too;
     * mapped ``.npy`` files: the same, with the file's name.
 
-    The first call costs about a second per GiB that is read, or a ``stat`` per file. The result is kept on
+    The first call costs one to three seconds per GiB that is read, or a ``stat`` per file. The result is kept on
     the splits, so later calls cost nothing, also after the samples moved to a GPU; labels and inputs must not
     be changed in place after that. Every rank gets the same result; one rank may ask alone.
 
