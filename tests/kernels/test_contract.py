@@ -25,6 +25,11 @@ def _alfamix(mode):
     return run
 
 
+def _known(side):
+    rows = min(len(side["x"]), len(side["logits"]))
+    return side["x"][:rows], side["logits"][:rows]
+
+
 BATCH = {
     "kmeans": lambda logits, x, n, g, side: kernels.kmeans(x, n, g),
     "kmeans_weighted": lambda logits, x, n, g, side: kernels.kmeans(x, n, g, weights=kernels.margin(logits)),
@@ -33,6 +38,10 @@ BATCH = {
     "kcenter_cold": lambda logits, x, n, g, side: kernels.kcenter(x, n),
     "kcenter_pca": lambda logits, x, n, g, side: kernels.kcenter_pca(x, n, side["x"], components=2),
     "badge": lambda logits, x, n, g, side: kernels.badge(logits, x, n, g),
+    "bait": lambda logits, x, n, g, side: kernels.bait(x, logits, n, *_known(side), refresh=3),
+    "bait_cold": lambda logits, x, n, g, side: kernels.bait(x, logits, n),
+    "bait_top2": lambda logits, x, n, g, side: kernels.bait(x, logits, n, *_known(side), form="top2"),
+    "bait_full": lambda logits, x, n, g, side: kernels.bait(x, logits, n, form="full"),
     "cdal": lambda logits, x, n, g, side: kernels.cdal(logits, n, side["logits"], window=5),
     "cdal_cold": lambda logits, x, n, g, side: kernels.cdal(logits, n),
     "diverse_minibatch": lambda logits, x, n, g, side: kernels.diverse_minibatch(logits, x, n, g, beta=3),

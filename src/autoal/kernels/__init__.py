@@ -14,6 +14,7 @@ Example:
 from autoal.kernels.adversarial import bim_distance, deepfool_distance
 from autoal.kernels.alfamix import alfamix, alfamix_options
 from autoal.kernels.badge import badge
+from autoal.kernels.bait import bait
 from autoal.kernels.cdal import cdal
 from autoal.kernels.diverse_minibatch import diverse_minibatch
 from autoal.kernels.kcenter import kcenter, kcenter_pca
@@ -28,6 +29,7 @@ __all__ = [
     "alfamix",
     "alfamix_options",
     "badge",
+    "bait",
     "bald",
     "bim_distance",
     "cdal",
