@@ -13,8 +13,8 @@ from autoal.kernels.checks import Progress, check_count, check_logits, check_mat
 from autoal.kernels.fisher import TIE, Design, Informed, information
 from autoal.kernels.precision import full_precision
 from autoal.kernels.rank_one import RankOne
+from autoal.kernels.ties import exp, largest, log_softmax, row_sum
 from autoal.kernels.types import Picks
-from autoal.kernels.uncertainty import margin
 
 Form = Literal["binary", "top2", "full"]
 """Which expectation over labels the Fisher information takes."""
@@ -109,7 +109,7 @@ def bait(
     prior = lam * torch.eye(len(total), dtype=total.dtype, device=total.device)
     target = (total + labelled) / (known + embeddings.shape[0])
     design = Design(prior + labelled / (known + n), target, lam)
-    return _choose(embeddings, factor, design, margin(logits.double()), n, refresh, progress)
+    return _choose(embeddings, factor, design, logits, n, refresh, progress)
 
 
 def _largest(z: Tensor, factor: Tensor) -> float:
@@ -121,8 +121,26 @@ def _largest(z: Tensor, factor: Tensor) -> float:
     return out
 
 
+class _Doubt:
+    """Decides between samples of equal gain: the most unsure, then the first. Computed when first asked."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self._logits = logits
+        self._unsure: Tensor | None = None
+
+    def first(self, rows: Tensor, best: bool = True) -> int:
+        """The preferred one of ascending rows, or with ``best=False`` the one that is preferred least."""
+        if len(rows) == 1:
+            return int(rows[0])
+        if self._unsure is None:
+            self._unsure = _exact_margin(self._logits)
+        return int(
+            rows[largest(self._unsure[rows])] if best else rows.flip(0)[largest(-self._unsure[rows.flip(0)])]
+        )
+
+
 def _choose(
-    z: Tensor, factor: Tensor, design: Design, unsure: Tensor, n: int, refresh: int, progress: Progress | None
+    z: Tensor, factor: Tensor, design: Design, logits: Tensor, n: int, refresh: int, progress: Progress | None
 ) -> Picks:
     """Add up to 2n samples, remove all but n."""
     ahead = min(2 * n, z.shape[0])
@@ -132,12 +150,13 @@ def _choose(
     pool = RankOne(z, factor.flatten(), design) if one else Informed(z, factor, design)
     free = torch.ones(z.shape[0], dtype=torch.bool, device=z.device)
     chosen, gain = torch.empty(ahead, dtype=torch.int64), torch.empty(ahead, dtype=torch.float64)
+    doubt = _Doubt(logits)
     for step in range(ahead):
         if step and step % refresh == 0:
             design.refresh()
             pool.refresh()
         value = pool.gains(1.0)
-        row = _best(value, unsure, free) if isinstance(pool, Informed) else pool.best(value, unsure, free)
+        row = doubt.first(_best(value, free) if isinstance(pool, Informed) else pool.best(value, free))
         chosen[step], gain[step] = row, float(pool.gain(row) if isinstance(pool, RankOne) else value[row])
         free[row] = False
         pool.update(row, 1.0)
@@ -145,37 +164,46 @@ def _choose(
             progress(step + 1, steps)
     if isinstance(pool, RankOne):
         log["checked"] = float(pool.checked)
-    kept = _remove(z, factor, design, unsure, chosen.to(z.device), n, progress, steps)
+    chosen = chosen.to(z.device)
+    kept = _remove(z, factor, design, doubt, chosen, n, progress, steps)
     log["criterion"] = float((design.inverse * design.target).sum())
-    return Picks(chosen.to(z.device)[kept], gain.to(z.device)[kept], log)
+    return Picks(chosen[kept], gain.to(z.device)[kept], log)
 
 
 def _remove(
-    z: Tensor, factor: Tensor, design: Design, unsure: Tensor, chosen: Tensor, n: int,
+    z: Tensor, factor: Tensor, design: Design, doubt: _Doubt, chosen: Tensor, n: int,
     progress: Progress | None, steps: int,
 ) -> Tensor:  # fmt: skip
     """Places of the n chosen samples that remain when the least missed ones are removed."""
     design.refresh()
-    few = Informed(z[chosen], factor[chosen], design)
-    left = torch.ones(len(chosen), dtype=torch.bool, device=z.device)
-    doubt = -unsure[chosen]
-    order = torch.argsort(chosen)  # ties are decided by row, not by the order of choice
-    back = order.flip(0)
-    for step in range(len(chosen) - n):
-        place = int(back[_best(few.gains(-1.0)[back], doubt[back], left[back])])
+    rows = torch.sort(chosen).values  # ties are decided by row, not by the order of choice
+    few = Informed(z[rows], factor[rows], design)
+    left = torch.ones(len(rows), dtype=torch.bool, device=z.device)
+    for step in range(len(rows) - n):
+        row = doubt.first(rows[_best(few.gains(-1.0), left)], best=False)
+        place = int(torch.searchsorted(rows, row))
         left[place] = False
         few.update(place, -1.0)
         if progress is not None:
-            progress(len(chosen) + step + 1, steps)
-    return left.nonzero().squeeze(1)
+            progress(len(rows) + step + 1, steps)
+    return left[torch.searchsorted(rows, chosen)].nonzero().squeeze(1)
 
 
-def _best(value: Tensor, unsure: Tensor, free: Tensor) -> int:
-    """The free row of the highest value; of equal values the most unsure, then the first."""
+def _best(value: Tensor, free: Tensor) -> Tensor:
+    """The free rows of the highest value, ascending; more than one if they are equal."""
     value = value.masked_fill(~free, -torch.inf)
     top = value.max()
-    tied = (value >= top - TIE * top.abs()).nonzero().squeeze(1)
-    return int(tied[unsure[tied].argmax()])
+    return (value >= top - TIE * top.abs()).nonzero().squeeze(1)
+
+
+def _exact_margin(logits: Tensor) -> Tensor:
+    """:func:`autoal.kernels.margin` with the same bits for equal rows."""
+    out = torch.empty(logits.shape[0], dtype=torch.float64, device=logits.device)
+    for low, high in row_blocks(logits.shape[0], 12 * logits.shape[1], logits.device):
+        p = exp(log_softmax(logits[low:high]))
+        others = p.scatter(1, p.argmax(1, keepdim=True), 0.0)
+        out[low:high] = row_sum(others) + others.amax(1)
+    return out
 
 
 def _factors(logits: Tensor, form: Form) -> Tensor:

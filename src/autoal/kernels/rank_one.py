@@ -76,18 +76,18 @@ class RankOne:
         """The gain of one row."""
         return float(self._h[row] / (1 + self._g[row]))
 
-    def best(self, value: Tensor, unsure: Tensor, free: Tensor) -> int:
-        """The free row of the largest gain; of equal gains the most unsure, then the first."""
+    def best(self, value: Tensor, free: Tensor) -> Tensor:
+        """The free rows of the largest gain, ascending; more than one if they are equal."""
         error = (self._eh + value * self._eg) / (1 + self._g - self._eg).clamp(min=1)
         least = float((value - error).masked_fill_(~free, -torch.inf).max())
-        open_ = (((value + error) >= least - TIE * abs(least)) & free).nonzero().squeeze(1)
-        fresh = open_[~self._known[open_]]
+        rows = (((value + error) >= least - TIE * abs(least)) & free).nonzero().squeeze(1)
+        fresh = rows[~self._known[rows]]
         if fresh.numel():
             self._check(fresh)
-        exact = self._h[open_] / (1 + self._g[open_])
+        exact = self._h[rows] / (1 + self._g[rows])
         top = exact.max()
-        tied = open_[exact >= top - TIE * top]
-        return int(tied[unsure[tied].argmax()])
+        tied: Tensor = rows[exact >= top - TIE * top]
+        return tied
 
     def update(self, row: int, sign: float) -> None:
         """Add a row to the design and bring the others up to date."""
