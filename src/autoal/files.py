@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,40 @@ from typing import IO, Any
 from autoal.errors import AutoALError
 
 
+def temporary_beside(path: Path) -> tuple[int, Path]:
+    """Make an empty file ``.<name>.<random>.tmp`` beside ``path``, with the mode that the umask gives.
+
+    (``tempfile`` makes files that nobody else may read, whatever the umask says.)
+
+    Args:
+        path: What the file shall replace later.
+
+    Returns:
+        A descriptor, open for reading and writing, and the file's path.
+
+    Raises:
+        OSError: If it can't be made.
+    """
+    while True:
+        place = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            return os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), place
+        except FileExistsError:
+            continue
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused, in words that people look for: a full disk is called one."""
+    text = error.strerror or str(error)
+    return f"disk full ({text})" if error.errno in (errno.ENOSPC, errno.EDQUOT) else text
+
+
 @contextmanager
 def atomic_open(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary neighbour of ``path`` that takes its place when the block ends without an error.
 
-    The content is fsynced before the rename, so after a crash the path holds the old file or the new one.
+    The file's mode is what the umask gives. The content is fsynced before the rename, so after a crash the path
+    holds the old file or the new one.
 
     Args:
         path: The file to write.
@@ -28,9 +58,9 @@ def atomic_open(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        handle, partial = temporary_beside(path)
     except OSError as error:
-        raise AutoALError(f"cannot write {path}: {error.strerror or error}") from error
+        raise AutoALError(f"cannot write {path}: {reason(error)}") from error
     try:
         # newline="" leaves line ends to the writer, as the csv module wants it.
         binary = "b" in mode
@@ -39,12 +69,11 @@ def atomic_open(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        partial.replace(path)
     except OSError as error:
-        raise AutoALError(f"cannot write {path}: {error.strerror or error}") from error
+        raise AutoALError(f"cannot write {path}: {reason(error)}") from error
     finally:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

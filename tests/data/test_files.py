@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autoal.data.files import Remote, digest_of, download, extract, verify
+from autoal.data.archives import extract
+from autoal.data.files import Remote, digest_of, download, verify
 from autoal.data.unpickle import read_pickle
 from autoal.errors import AutoALError
 from tests.data.formats import WRITERS, write_mini_imagenet

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
+from autoal.data.archives import extract
 from autoal.data.base import DatasetInfo
-from autoal.data.files import Remote, download, extract, missing_files
+from autoal.data.files import Remote, download, missing_files
 from autoal.data.filesets import ImageFileDataset, Listing
 from autoal.data.folder import images_below
 from autoal.data.splits import grouped_split, stratified_split

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from autoal.data.archives import extract
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
 from autoal.data.checks import check_labels
-from autoal.data.files import Remote, download, extract, missing_files, verify
+from autoal.data.files import Remote, download, missing_files, verify
 from autoal.data.unpickle import read_pickle
 from autoal.errors import AutoALError, unknown_name
 

@@ -1,16 +1,19 @@
-"""Finding, fetching, checking and unpacking the files of a dataset."""
+"""Finding, fetching and checking the files of a dataset."""
 
 from __future__ import annotations
 
 import hashlib
-import tarfile
+import http.client
+import os
+import shlex
 import urllib.request
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from autoal.errors import AutoALError
+from autoal.files import reason, temporary_beside
 
 _CHUNK = 1 << 20
 
@@ -39,13 +42,13 @@ def missing_files(dataset: str, paths: Sequence[Path], root: Path, manual: str =
     """Build the error for files that are not there.
 
     Args:
-        dataset: Name of the dataset.
+        dataset: The words that ``autoal data`` takes for it: the config's name, and options that choose files.
         paths: Where its files were looked for.
         root: The data directory.
         manual: What to do where no command fetches the files.
     """
     more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-    fetch = manual or f"fetch it where there is network: autoal data {dataset} --root {root}"
+    fetch = manual or f"fetch it where there is network: autoal data {dataset} --root {shlex.quote(str(root))}"
     return AutoALError(f"dataset {dataset}: no {paths[0]}{more}; {fetch}")
 
 
@@ -99,64 +102,42 @@ def download(remote: Remote, folder: Path) -> Path:
     if target.exists():
         verify(target, remote.digest)
         return target
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".part")
     try:
-        request = urllib.request.Request(remote.url, headers={"User-Agent": "autoal"})
-        with urllib.request.urlopen(request, timeout=60) as answer, partial.open("wb") as file:
-            while chunk := answer.read(_CHUNK):
-                file.write(chunk)
-        verify(partial, remote.digest)
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, partial = temporary_beside(target)
     except OSError as error:
+        raise AutoALError(f"cannot write {target}: {reason(error)}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _fetch(remote, target, file)
+        verify(partial, remote.digest)
+        partial.replace(target)
+    finally:
         partial.unlink(missing_ok=True)
-        raise AutoALError(
-            f"can't fetch {remote.url} ({error}); fetch it on a machine with network and put it at {target}"
-        ) from error
-    except AutoALError:
-        partial.unlink(missing_ok=True)
-        raise
-    partial.rename(target)
     return target
 
 
-def extract(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive; refuse members that would land outside ``folder``.
-
-    Every member is checked before the first is written.
-
-    Args:
-        archive: ``.zip``, ``.tar``, ``.tar.gz``/``.tgz``, ``.tar.bz2`` or ``.tar.xz``.
-        folder: Target, made if needed.
-
-    Raises:
-        AutoALError: If the archive is truncated or unsafe.
-    """
-    target = folder.resolve()
+def _fetch(remote: Remote, target: Path, file: BinaryIO) -> None:
+    received = 0
     try:
-        if archive.suffix == ".zip":
-            with zipfile.ZipFile(archive) as bundle:
-                for name in bundle.namelist():
-                    _inside(target, name, archive)
-                broken = bundle.testzip()
-                if broken is not None:
-                    raise AutoALError(f"{archive} is damaged: the checksum of {broken} is wrong")
-                folder.mkdir(parents=True, exist_ok=True)
-                bundle.extractall(target)
-        else:
-            with tarfile.open(archive) as tape:
-                members = tape.getmembers()
-                for member in members:
-                    _inside(target, member.name, archive)
-                    if not (member.isfile() or member.isdir()):
-                        raise AutoALError(f"{archive} holds {member.name}, which is neither a file nor a folder")
-                folder.mkdir(parents=True, exist_ok=True)
-                tape.extractall(target, members=members, filter="data")
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+        request = urllib.request.Request(remote.url, headers={"User-Agent": "autoal"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            while chunk := answer.read(_CHUNK):
+                received += len(chunk)
+                _write(file, chunk, target)
+            promised = answer.headers.get("Content-Length")
+        # A connection that breaks looks like the end of the file.
+        if promised is not None and int(promised) != received:
+            raise OSError(f"{received:,} of {int(promised):,} bytes came")
+    except (OSError, http.client.HTTPException) as error:
         raise AutoALError(
-            f"{archive} is truncated or no archive: {error}; delete it and fetch it again"
+            f"can't fetch {remote.url} ({error}); fetch it on a machine with network and put it at {target}"
         ) from error
 
 
-def _inside(target: Path, name: str, archive: Path) -> None:
-    if not (target / name).resolve().is_relative_to(target):
-        raise AutoALError(f"{archive} is not safe to unpack: {name!r} lies outside {target}")
+def _write(file: BinaryIO, chunk: bytes, target: Path) -> None:
+    try:
+        file.write(chunk)
+        file.flush()
+    except OSError as error:
+        raise AutoALError(f"cannot write {target}: {reason(error)}") from error

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
+from autoal.data.archives import extract
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
 from autoal.data.checks import check_labels
-from autoal.data.files import Remote, download, extract, find_file, missing_files, verify
+from autoal.data.files import Remote, download, find_file, missing_files, verify
 from autoal.data.idx import read_idx
 from autoal.errors import AutoALError, unknown_name
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from autoal.data.archives import extract
 from autoal.data.base import DatasetInfo
-from autoal.data.files import Remote, download, extract, missing_files
+from autoal.data.files import Remote, download, missing_files
 from autoal.data.filesets import ImageFileDataset, Listing
 from autoal.data.folder import images_below
 from autoal.errors import AutoALError
