@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from autoal.analysis.stats import bootstrap_ci, compare, holm, mean_ci, paired, t_quantile, wilcoxon_p
+from autoal.analysis.stats import (
+    MIN_BOOTSTRAP,
+    bootstrap_ci,
+    compare,
+    holm,
+    mean_ci,
+    paired,
+    t_quantile,
+    wilcoxon_p,
+)
 
 
 @pytest.mark.parametrize(("n", "quantile"), [(3, 4.303), (5, 2.776), (10, 2.262)])
@@ -98,15 +107,33 @@ def test_one_seed_and_no_common_seed_say_that_no_test_is_possible() -> None:
     assert "no common seed" in compare([], []).note
 
 
-def test_bootstrap_matches_scipy() -> None:
-    d = np.random.default_rng(3).normal(0.01, 0.02, 12)
+def test_bootstrap_matches_scipy_at_the_expanded_level() -> None:
+    d = np.random.default_rng(3).normal(0.01, 0.02, 25)
     ours = bootstrap_ci(d, resamples=20_000)
+    level = 2 * scipy.stats.norm.cdf(math.sqrt(25 / 24) * scipy.stats.t(24).ppf(0.975)) - 1
     theirs = scipy.stats.bootstrap(
-        (d,), np.mean, method="percentile", n_resamples=20_000, rng=0
+        (d,), np.mean, method="percentile", n_resamples=20_000, rng=0, confidence_level=level
     ).confidence_interval
     assert ours == pytest.approx((theirs.low, theirs.high), abs=5e-4)
     assert bootstrap_ci(d) == bootstrap_ci(d)
-    assert math.isnan(bootstrap_ci([0.1])[0])
+
+
+@pytest.mark.parametrize("n", [1, 2, MIN_BOOTSTRAP - 1])
+def test_few_seeds_have_no_bootstrap_interval(n: int) -> None:
+    d = np.random.default_rng(n).normal(0.01, 0.02, n)
+    assert all(math.isnan(end) for end in bootstrap_ci(d))
+    result = compare(d, np.zeros(n))
+    assert math.isnan(result.boot_low)
+    assert result.interval == (result.low, result.high) or n == 1
+
+
+@pytest.mark.parametrize("n", [3, 5, 10, MIN_BOOTSTRAP, 40])
+def test_shown_interval_covers_the_true_difference(n: int) -> None:
+    draws = np.random.default_rng(n).normal(0.3, 1.0, (3000, n))
+    intervals = np.array([compare(d, np.zeros(n), resamples=2000).interval for d in draws])
+    covered = (intervals[:, 0] <= 0.3) & (intervals[:, 1] >= 0.3)
+    # The standard error of a share of 0.95 over 3,000 draws is 0.004.
+    assert float(np.mean(covered)) == pytest.approx(0.95, abs=0.016)
 
 
 def test_holm_worked_example() -> None:

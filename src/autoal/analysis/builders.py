@@ -9,6 +9,7 @@ from typing import Any
 from autoal.analysis.pairwise import PairRow, PenaltyMatrix, win_tie_loss
 from autoal.analysis.results import Overall, SettingResult
 from autoal.analysis.runs import Problem, Run
+from autoal.analysis.stats import MIN_BOOTSTRAP
 from autoal.analysis.tables import Column, Table
 
 
@@ -79,6 +80,7 @@ def pair_table(pairs: Sequence[PairRow], alpha: float = 0.05) -> Table:
              r.boot_high, r.t, r.p_t, pair.p_t_holm, r.p_wilcoxon, pair.p_wilcoxon_holm, verdict, r.note]
         )  # fmt: skip
     level = f"{100 * (1 - alpha):g}%"
+    boot = f"Expanded percentile bootstrap over seeds; from {MIN_BOOTSTRAP} seeds on"
     family = "Corrected by Holm over all pairs of this setting and metric"
     columns = [
         Column("setting", "Setting"),
@@ -89,8 +91,8 @@ def pair_table(pairs: Sequence[PairRow], alpha: float = 0.05) -> Table:
         Column("difference", "A − B", "points", "Mean difference in percentage points"),
         Column("ci_low", f"{level} low", "points", "t interval of the mean difference"),
         Column("ci_high", f"{level} high", "points", "t interval of the mean difference"),
-        Column("bootstrap_low", "Boot. low", "points", "Percentile bootstrap over seeds; narrow for few seeds"),
-        Column("bootstrap_high", "Boot. high", "points", "Percentile bootstrap over seeds; narrow for few seeds"),
+        Column("bootstrap_low", "Boot. low", "points", boot),
+        Column("bootstrap_high", "Boot. high", "points", boot),
         Column("t", "t", "signed"),
         Column("p_t", "p (t)", "p", "Paired t-test, two-sided"),
         Column("p_t_holm", "p (t) Holm", "p", family),

@@ -139,7 +139,9 @@ def _seed_trace(result: SettingResult, s: StrategyResult, look: Look) -> Chart:
 
 
 def difference_chart(result: SettingResult, styles: Mapping[str, Look]) -> Chart | None:
-    """AUBC of every strategy minus that of the baseline, with its bootstrap interval.
+    """AUBC of every strategy minus that of the baseline, with an interval.
+
+    The interval is :attr:`~autoal.analysis.stats.Comparison.interval`.
 
     Args:
         result: The setting.
@@ -188,10 +190,10 @@ def difference_chart(result: SettingResult, styles: Mapping[str, Look]) -> Chart
 
 
 def _against(pair: PairRow, baseline: str) -> tuple[str, float, float, float]:
-    r = pair.result
+    mean, (low, high) = pair.result.mean, pair.result.interval
     if pair.second == baseline:
-        return pair.first, r.mean, r.boot_low, r.boot_high
-    return pair.second, -r.mean, -r.boot_high, -r.boot_low
+        return pair.first, mean, low, high
+    return pair.second, -mean, -high, -low
 
 
 def weight_chart(s: StrategyResult, prefix: str, title: str) -> Chart:

@@ -12,6 +12,7 @@ from autoal.analysis.items import Item, PageInput, chart_item, note_item, sectio
 from autoal.analysis.pairwise import PairRow
 from autoal.analysis.recipes import config_text
 from autoal.analysis.results import SettingResult
+from autoal.analysis.stats import MIN_BOOTSTRAP
 from autoal.analysis.tables import Table
 
 __all__ = ["setting_sections"]
@@ -92,7 +93,7 @@ def _pairs(result: SettingResult, content: PageInput) -> Item:
         if difference:
             items += [
                 {"type": "heading", "text": f"AUBC against {result.baseline}"},
-                {"type": "text", "text": f"Mean difference with its {level:g}% bootstrap interval over seeds."},
+                {"type": "text", "text": _DIFFERENCE_TEXT.format(level=level)},
                 chart_item(difference, "chart-difference"),
             ]
         items += [
@@ -106,11 +107,11 @@ def _pairs(result: SettingResult, content: PageInput) -> Item:
                 f"needed before that test can find anything at level {content.alpha:g}."
             )
             items.append(note_item(text))
+    drop = ["setting", "metric"]
+    if most < MIN_BOOTSTRAP:
+        drop += ["bootstrap_low", "bootstrap_high"]
     tests = [
-        {
-            "label": label,
-            "items": [table_item(_of_metric(result.pairs, metric, content.alpha), ["setting", "metric"])],
-        }
+        {"label": label, "items": [table_item(_of_metric(result.pairs, metric, content.alpha), drop)]}
         for metric, label in (("aubc", "by AUBC"), ("final_acc", "by final accuracy"))
     ]
     items += [
@@ -121,6 +122,10 @@ def _pairs(result: SettingResult, content: PageInput) -> Item:
     return section_item("pairs", "Comparison", "Strategies against each other", "", items)
 
 
+_DIFFERENCE_TEXT = (
+    f"Mean difference with its {{level:g}}% interval over seeds: Student's t below {MIN_BOOTSTRAP} common seeds, "
+    "the bootstrap from there on."
+)
 _PENALTY_TEXT = (
     "Share of rounds in which the row beats the column by a paired t-test over the seeds that both have "
     "(two-sided, level {alpha:g}, sample standard deviation, quantile for the actual number of seeds; the initial "

@@ -16,7 +16,17 @@ from numpy.typing import ArrayLike
 
 from autoal.analysis.curves import FloatArray
 
-__all__ = ["Comparison", "bootstrap_ci", "compare", "holm", "mean_ci", "paired", "t_quantile", "wilcoxon_p"]
+__all__ = [
+    "MIN_BOOTSTRAP",
+    "Comparison",
+    "bootstrap_ci",
+    "compare",
+    "holm",
+    "mean_ci",
+    "paired",
+    "t_quantile",
+    "wilcoxon_p",
+]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -24,6 +34,9 @@ K = TypeVar("K", bound=Hashable)
 _ROUNDING = 1e-12
 # Above this scipy, too, uses the normal approximation of Wilcoxon's statistic.
 _EXACT = 50
+
+MIN_BOOTSTRAP = 20
+"""Fewest values of a bootstrap interval: fewer cannot show how far a mean may be from theirs."""
 
 
 def t_quantile(n: int, alpha: float = 0.05) -> float:
@@ -90,7 +103,7 @@ class Comparison:
         t: Student's t; infinite where every difference is the same number other than zero.
         p_t: Two-sided p of the paired t-test.
         p_wilcoxon: Two-sided p of Wilcoxon's signed-rank test.
-        boot_low: Lower end of the bootstrap interval of the mean difference.
+        boot_low: Lower end of the bootstrap interval of the mean difference; NaN below ``MIN_BOOTSTRAP`` seeds.
         boot_high: Upper end.
         note: Why a number is missing or special; empty otherwise.
     """
@@ -106,6 +119,13 @@ class Comparison:
     boot_low: float = math.nan
     boot_high: float = math.nan
     note: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval to show: the bootstrap's where there is one, else Student's t."""
+        if math.isfinite(self.boot_low):
+            return self.boot_low, self.boot_high
+        return self.low, self.high
 
 
 def compare(a: ArrayLike, b: ArrayLike, alpha: float = 0.05, resamples: int = 10_000) -> Comparison:
@@ -131,18 +151,18 @@ def compare(a: ArrayLike, b: ArrayLike, alpha: float = 0.05, resamples: int = 10
         return Comparison(1, mean=float(d[0]), note="one common seed: no test is possible")
     d = np.where(np.abs(d) < _ROUNDING, 0.0, d)
     mean, sd = float(np.mean(d)), float(np.std(d, ddof=1))
+    boot = bootstrap_ci(d, alpha, resamples) if resamples else (math.nan, math.nan)
     if np.ptp(d) < _ROUNDING:
         if mean == 0.0:
-            return Comparison(n, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, "identical on every seed")
+            return Comparison(n, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, *boot, note="identical on every seed")
         return Comparison(
-            n, mean, 0.0, mean, mean, math.copysign(math.inf, mean), 0.0, wilcoxon_p(d), mean, mean,
-            "the same difference on every seed: no variance",
+            n, mean, 0.0, mean, mean, math.copysign(math.inf, mean), 0.0, wilcoxon_p(d), *boot,
+            note="the same difference on every seed: no variance",
         )  # fmt: skip
     from scipy.stats import t as student
 
     half = t_quantile(n, alpha) * sd / math.sqrt(n)
     t = mean / (sd / math.sqrt(n))
-    boot = bootstrap_ci(d, alpha, resamples) if resamples else (math.nan, math.nan)
     return Comparison(
         n, mean, sd, mean - half, mean + half, t, float(2.0 * student.sf(abs(t), n - 1)), wilcoxon_p(d), *boot
     )
@@ -184,7 +204,15 @@ def wilcoxon_p(differences: ArrayLike) -> float:
 def bootstrap_ci(
     values: ArrayLike, alpha: float = 0.05, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean.
+    r"""Expanded percentile bootstrap interval of a mean, for :data:`MIN_BOOTSTRAP` values or more.
+
+    The plain percentile interval is too narrow: resampled means vary by :math:`\sqrt{(n-1)/n}` of the standard
+    error and know nothing of Student's tails. Its quantiles are therefore taken at the level
+
+    .. math:: \alpha' = 2\,\Phi\Big(-\sqrt{\tfrac{n}{n-1}}\; t_{1-\alpha/2,\,n-1}\Big)
+
+    (Hesterberg, The American Statistician 69, 2015). With few values nothing helps, since no resampled mean lies
+    outside of the values: plain intervals at 95 % cover 0.75, 0.84 and 0.90 for 3, 5 and 10 normal values.
 
     Args:
         values: One value per seed.
@@ -193,13 +221,17 @@ def bootstrap_ci(
         seed: Seed of the resampling, fixed so that a report written twice is the same report.
 
     Returns:
-        Lower and upper end; NaN for fewer than 2 values.
+        Lower and upper end; NaN for fewer than :data:`MIN_BOOTSTRAP` values.
     """
     x = np.asarray(values, dtype=np.float64)
-    if x.size < 2:
+    n = x.size
+    if n < MIN_BOOTSTRAP:
         return math.nan, math.nan
-    means = _resampling_weights(x.size, resamples, seed) @ x
-    low, high = np.quantile(means, [alpha / 2.0, 1.0 - alpha / 2.0])
+    from scipy.stats import norm
+
+    tail = float(norm.cdf(-math.sqrt(n / (n - 1)) * t_quantile(n, alpha)))
+    means = _resampling_weights(n, resamples, seed) @ x
+    low, high = np.quantile(means, [tail, 1.0 - tail])
     return float(low), float(high)
 
 

@@ -42,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alpha", type=_level, default=0.05, help="error level of intervals and tests (default: 0.05)"
     )
     parser.add_argument(
-        "--resamples", type=_resamples, default=10_000, metavar="N", help="bootstrap resamples (default: 10000)"
+        "--resamples",
+        type=_resamples,
+        default=10_000,
+        metavar="N",
+        help="bootstrap resamples; used from 20 seeds on (default: 10000)",
     )
     parser.add_argument("--no-figures", action="store_true", help="skip the PNG and PDF figures")
     parser.add_argument(
