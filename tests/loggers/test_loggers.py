@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from autoal.errors import AutoALError
 from autoal.experiment import Experiment
@@ -145,6 +146,27 @@ def test_tensorboard_has_the_same_names(root: Path, tmp_path: Path) -> None:
     assert "epochs/round_001/train_acc" in reader.Tags()["scalars"]
     assert "seconds/train" in reader.Tags()["scalars"]
     assert "bought/samples" in reader.Tags()["images"]
+
+
+def test_logged_learning_rate_is_the_one_that_trained_the_epoch(root: Path, tmp_path: Path) -> None:
+    event = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    used: list[float] = []
+
+    def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        used.append(optimizer.param_groups[0]["lr"])
+
+    handle = register_optimizer_step_pre_hook(note)
+    try:
+        schedule = ("optimizer.schedule=multistep", "optimizer.milestones=[2]", "optimizer.lr=0.01")
+        run_tiny(root, tmp_path / "run", "logger=[csv,tensorboard]", "loop.stop_train_acc=null", *schedule)
+    finally:
+        handle.remove()
+    reader = event.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    reader.Reload()
+    logged = [[p.value for p in reader.Scalars(f"epochs/round_{r:03d}/lr")] for r in range(3)]
+    assert logged == [pytest.approx([0.01, 0.01, 0.001])] * 3
+    # Rounds of 20, 30 and 40 labels in batches of 32, three epochs each: 1, 1 and 2 steps per epoch.
+    assert [lr for r in logged for lr in r] == pytest.approx([*used[:3], *used[3:6], *used[6::2]])
 
 
 def test_tables_and_features_are_logged_without_images(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class ActiveLearning(pl.Callback):
         self._purchases = Purchases(task.data, run_dir.ledger, loop)
         self._validation = Validation(task.data, loop)
         self._queries = Queries(strategy, loop.n_query, task, self._phase)
-        self._epoch_start = 0.0
+        self._epoch_start = self._epoch_lr = 0.0
         self._started = time.monotonic()
         self._seconds_before = 0.0
         self._stop = StopAgreement(stop or StopRequest())
@@ -157,8 +157,9 @@ class ActiveLearning(pl.Callback):
         return self._sums_before + self.data.world.sum(module.take_epoch_sums()).cpu()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock of the epoch."""
+        """Start the clock of the epoch, and note its learning rate: at its end the schedule has moved on."""
         self._epoch_start = time.perf_counter()
+        self._epoch_lr = float(trainer.optimizers[0].param_groups[0]["lr"])
         hook = self._hook(pl_module)
         if hook is not None:
             hook.on_epoch_start(self.data.round, self.data.epoch)
@@ -182,9 +183,9 @@ class ActiveLearning(pl.Callback):
             stop = self._validation.epoch_done(pl_module) or stop
         self.records.add_seconds("train", time.perf_counter() - self._epoch_start)
         if data.world.is_main:
-            lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+            metrics = {"train_acc": train_acc, "train_loss": loss, "lr": self._epoch_lr}
             for listener in self._listeners:
-                listener.epoch(data.round, data.epoch, {"train_acc": train_acc, "train_loss": loss, "lr": lr})
+                listener.epoch(data.round, data.epoch, metrics)
         self.view.epoch(data.round, len(data.pool.labelled), data.epoch, loop.epochs, train_acc, loss)
         if stop:
             self._end_training(trainer, pl_module, train_acc)
