@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -53,6 +55,72 @@ def test_moves_to_the_planted_best_candidate(best: int) -> None:
     assert sum(arm == best for arm in chosen) > 80
     assert "albl_reward" not in logs[0]
     assert {log["albl_reward"] for log in logs[1:]} == {0.0, 1.0}
+
+
+def equal_rewards(seed: int, size: int = 1180, n: int = 20, rounds: int = 10) -> list[tuple[Exp4PByHand, Any]]:
+    """Let random sampling and three candidates play while the classifier is always right; NumPy follows."""
+    strategy = ALBL(("random", "margin", "margin", "margin"), horizon=rounds)
+    wishes = [noisy(torch.arange(size) % 3 == k, 10 * seed + k) for k in range(3)]
+    replace_arms(strategy, [strategy.arms[0], *(Wish(f"arm{k}", wish) for k, wish in enumerate(wishes))])
+    inputs = torch.rand(size, 2, generator=torch.Generator().manual_seed(0))
+    task = planted_task(inputs, torch.zeros(size, dtype=torch.int64), torch.arange(20), seed=seed)
+    net, by_hand, played = task.initial_net(), Exp4PByHand(4, rounds), []
+    for round_ in range(rounds):
+        task.data.round = round_
+        ctx = with_accuracy(context(task, strategy, net), good=True)
+        pool = ctx.unlabelled.ids.numpy()
+        psi = np.zeros((4, len(pool)))
+        psi[0] = n / len(pool)
+        for k, wish in enumerate(wishes):
+            psi[k + 1, np.argsort(-wish.numpy()[pool], kind="stable")[:n]] = 1.0
+        before = replace(by_hand)
+        selection = strategy.query(ctx, n)
+        by_hand.learn(1.0, psi[:, np.isin(pool, selection.ids.numpy())])
+        task.data.pool.add(selection.ids, task.data.oracle.buy(selection.ids))
+        played.append((before, selection.log))
+    return played
+
+
+@dataclass
+class Exp4PByHand:
+    """EXP4.P in which expert k advises arm k (Beygelzimer et al. 2011, algorithm 1), in NumPy."""
+
+    k: int
+    horizon: int
+    w: Any = 1.0
+
+    def p(self) -> Any:
+        p_min = np.sqrt(np.log(self.k) / (self.k * self.horizon))
+        w = self.w * np.ones(self.k)
+        return (1 - self.k * p_min) * w / w.sum() + p_min
+
+    def learn(self, reward: float, psi: Any) -> None:
+        """Take in a batch: ``psi[k, i]`` is the probability that candidate k's batch holds its sample i."""
+        p = self.p()
+        estimate = reward * (psi / (p @ psi)).mean(1)
+        bonus = np.sqrt(np.log(self.k / 0.1) / (self.k * self.horizon)) / p
+        self.w = self.w * np.exp(np.sqrt(np.log(self.k) / (self.k * self.horizon)) / 2 * (estimate + bonus))
+
+
+def test_probabilities_are_those_of_exp4p_by_hand() -> None:
+    for by_hand, log in equal_rewards(0):
+        logged = [log[f"albl_p_{label}"] for label in ("random", "arm0", "arm1", "arm2")]
+        np.testing.assert_allclose(logged, by_hand.p(), rtol=1e-9)
+
+
+def test_equal_rewards_keep_the_arms_near_uniform() -> None:
+    last = [log for seed in range(8) for _, log in equal_rewards(seed)[-1:]]
+    labels = ("random", "arm0", "arm1", "arm2")
+    mean = np.mean([[log[f"albl_p_{label}"] for label in labels] for log in last], axis=0)
+    np.testing.assert_allclose(mean, 0.25, atol=0.04)
+
+
+def test_variance_of_a_candidate_is_one_over_its_probability() -> None:
+    inputs = torch.rand(1180, 2, generator=torch.Generator().manual_seed(0))
+    task = planted_task(inputs, torch.zeros(1180, dtype=torch.int64), torch.arange(20))
+    strategy = ALBL(("random", "margin", "margin", "margin"), horizon=10)
+    strategy.query(context(task, strategy, task.initial_net()), 20)
+    assert strategy._credit["variance"].tolist() == pytest.approx([4.0] * 4)
 
 
 def test_samples_are_weighted_by_the_probability_that_they_were_bought() -> None:

@@ -30,7 +30,8 @@ class ALBL(CandidateStrategy):
 
     r running over all samples bought so far (Hsu & Lin 2015, one query at a time; this is their rule for batches).
     The paper divides by the pool's size times the horizon; dividing by the sum of the weights estimates the same
-    accuracy, stays in [0, 1] and does not jump whenever a rarely chosen candidate is drawn.
+    accuracy, stays in [0, 1] and does not jump whenever a rarely chosen candidate is drawn. The variance bound of
+    candidate k is :math:`\hat v_k = 1 / p_k`, since each candidate is an expert that advises one arm, itself.
 
     Args:
         candidates: Strategies to choose among.
@@ -67,7 +68,7 @@ class ALBL(CandidateStrategy):
         chosen = int(torch.multinomial(p, 1, generator=ctx.generator("draw")))
         picks = batches[chosen]
         rows = picks.index.cpu()
-        self._remember(ctx.unlabelled.ids[rows], q[rows], psi, q, n, rows)
+        self._remember(ctx.unlabelled.ids[rows], q[rows], psi[:, rows], p)
         log = {"albl_arm": float(chosen), **({} if reward is None else {"albl_reward": reward})}
         log |= {f"albl_p_{label}": float(value) for label, value in zip(self.labels, p, strict=True)}
         return Picks(picks.index, picks.score, {**picks.log, **log})
@@ -82,12 +83,18 @@ class ALBL(CandidateStrategy):
                 psi[k, batch.index.cpu()] = 1.0
         return psi
 
-    def _remember(self, ids: Tensor, q_bought: Tensor, psi: Tensor, q: Tensor, n: int, rows: Tensor) -> None:
-        """Keep what the next round's reward needs."""
+    def _remember(self, ids: Tensor, q: Tensor, psi: Tensor, p: Tensor) -> None:
+        """Keep what the next round's reward needs.
+
+        Args:
+            ids: What was bought ``(n,)``.
+            q: Probability that it was ``(n,)``; positive, since the drawn candidate holds it.
+            psi: Probability that each candidate's batch holds it ``(K, n)``.
+            p: Probability that each candidate was drawn ``(K,)``.
+        """
         self._ids = torch.cat([self._ids, ids])
-        self._weights = torch.cat([self._weights, 1.0 / q_bought])
-        shared = torch.where(q > 0, psi / q.clamp(min=1e-300), 0.0)
-        self._credit = {"reward": shared[:, rows].sum(1) / n, "variance": shared.sum(1) / n}
+        self._weights = torch.cat([self._weights, 1.0 / q])
+        self._credit = {"reward": (psi / q).mean(1), "variance": 1.0 / p}
 
     def _learn(self, ctx: QueryContext) -> float | None:
         """Update the bandit from the classifier that the last batch led to; returns the reward."""
