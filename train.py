@@ -10,7 +10,7 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from autoal.config import command_line, errors_in_one_line, run_directory
+from autoal.config.command_line import command_line, errors_in_one_line, run_directory
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -20,7 +20,7 @@ def train(config: DictConfig) -> float | None:
     Returns the last validation accuracy (with ``loop.n_val`` > 0), which is what a sweeper may tune on;
     test accuracy is for reports alone.
     """
-    from autoal.runner import run  # heavy imports wait until there is something to run
+    from autoal.run.start import run  # heavy imports wait until there is something to run
 
     with errors_in_one_line():
         val_acc: float | None = run(config, run_directory(config))["val_acc"]

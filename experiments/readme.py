@@ -30,8 +30,8 @@ SHOWN = (
 def strategy_table() -> str:
     """Return the table of registered strategies."""
     from autoal.commands.listing import needs_text
-    from autoal.config import choices
-    from autoal.strategies.registry import build, strategies
+    from autoal.config.command_line import choices
+    from autoal.query.registry import build, strategies
 
     known = strategies()
     lines = ["| name | family | needs | what it does | source |", "|---|---|---|---|---|"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autoal.study import Setting, every_strategy
+from autoal.run.study import Setting, every_strategy
 
 RUNS = "small"
 """Folder of ``runs/studies``."""

@@ -293,7 +293,7 @@ def keep_figures(study: Path, runs: Path, out: Path) -> None:
         runs: Where its runs are.
         out: Where the whole report goes.
     """
-    from autoal.cli import main as autoal
+    from autoal.commands.main import main as autoal
 
     if autoal(["report", str(runs), "--out", str(out)]):
         raise AutoALError(f"autoal report {runs} failed")

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
 from autoal.data.datamodule import ActiveLearningDataModule
-from autoal.inference import Needs, pool_pass
 from autoal.models.base import Backbone
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier
-from autoal.optim import OptimizerRecipe
-from autoal.strategies.base import QueryContext, QueryStrategy
-from autoal.task import Task
+from autoal.query.contract import QueryContext, QueryStrategy
+from autoal.training.inference import Needs, pool_pass
+from autoal.training.optim import OptimizerRecipe
+from autoal.training.task import Task
 
 SHAPE = (1, 8, 8)
 N_CLASSES = 3

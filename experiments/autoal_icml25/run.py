@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from autoal.study import Setting, main
+from autoal.run.study import Setting, main
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))

@@ -82,7 +82,7 @@ def compose(name: str, arm: str, seed: int, data_dir: Path | None, run_dir: Path
     from hydra import initialize_config_dir
     from omegaconf import OmegaConf
 
-    from autoal.config import conf_dir
+    from autoal.config.command_line import conf_dir
 
     overrides = [*SETS[name], f"seed={seed}", f"paths.run_dir={run_dir}", "strategy=random"]
     overrides += [f"paths.data_dir={data_dir.absolute()}"] if data_dir else []
@@ -131,7 +131,7 @@ def run_cell(name: str, arm: str, seed: int, data_dir: Path | None) -> dict[str,
 
 def build(name: str, arm: str, seed: int, data_dir: Path | None) -> Any:
     """Return the experiment of a cell, with nothing run or written."""
-    from autoal.experiment import Experiment
+    from autoal.run.experiment import Experiment
 
     nowhere = Path(tempfile.gettempdir()) / "autoal_study_writes_nothing"
     return Experiment.build(compose(name, arm, seed, data_dir, nowhere), nowhere)
@@ -141,9 +141,9 @@ def rounds(experiment: Any) -> list[dict[str, float]]:
     """Train, evaluate, query and buy, round after round."""
     import torch
 
-    from autoal.inference import Needs, evaluate, pool_pass
+    from autoal.query.contract import QueryContext
     from autoal.rng import generator, stream_seed
-    from autoal.strategies.base import QueryContext
+    from autoal.training.inference import Needs, evaluate, pool_pass
 
     torch.set_flush_denormal(True)
     task, loop, strategy, seed = experiment.task, experiment.loop, experiment.strategy, experiment.task.seed

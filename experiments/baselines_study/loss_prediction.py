@@ -41,10 +41,10 @@ def run(arm: str, seed: int) -> Iterator[dict[str, Any]]:
     from hydra import compose, initialize_config_dir
     from small import DIGITS
 
-    from autoal.config import conf_dir
-    from autoal.experiment import Experiment
+    from autoal.config.command_line import conf_dir
     from autoal.kernels import Picks
-    from autoal.strategies.base import QueryContext
+    from autoal.query.contract import QueryContext
+    from autoal.run.experiment import Experiment
     from autoal.strategies.loss_prediction import LossPredictionLoss
 
     overrides = [*DIGITS.overrides, "strategy=loss_prediction", f"seed={seed}"]

@@ -57,8 +57,8 @@ def rank(args: argparse.Namespace) -> None:
     import torch
 
     from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
-    from autoal.experiment import Experiment
     from autoal.logs import quiet
+    from autoal.run.experiment import Experiment
 
     torch.set_num_threads(1)
 

@@ -25,17 +25,17 @@ from torch import Tensor, nn
 
 from autoal.data.base import DatasetInfo
 from autoal.distributed import World
-from autoal.inference import PoolOutputs, evaluating
 from autoal.kernels import bald, entropy, least_confidence, margin, mean_std, top_n
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier, DropoutKey
+from autoal.query.registry import build
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import Counts, HeldOut
 from autoal.search.inputs import Table
 from autoal.search.loop import Search
 from autoal.search.networks import SearchNet
 from autoal.strategies.autoal import AutoAL
-from autoal.strategies.registry import build
+from autoal.training.inference import PoolOutputs, evaluating
 
 RESULTS = Path(__file__).parent / "results" / "search.csv"
 # The released networks: torchvision's ResNet-18 with a 3x3 stem of stride 1 and its max-pool.
@@ -137,8 +137,8 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
 
 def ours(part: float, task: Classifier, fitnet: Classifier, searchnet: SearchNet, x: Tensor, y: Tensor) -> Counts:
     """Run the search phase of ``autoal_paper``: votes once, and this part of its 600 steps."""
+    from autoal.query.contract import QueryContext
     from autoal.search.votes import cast_votes
-    from autoal.strategies.base import QueryContext
 
     strategy = build("autoal_paper")
     assert isinstance(strategy, AutoAL)
@@ -197,9 +197,9 @@ def frozen(preset: str, n_labelled: int = 500, n_pool: int = 1000, dim: int = 51
     """Time a whole query with heads on frozen features: votes, search and choice."""
     from autoal.data.base import Dataset, Split, TensorSource
     from autoal.data.datamodule import ActiveLearningDataModule
-    from autoal.optim import OptimizerRecipe
-    from autoal.strategies.base import QueryContext
-    from autoal.task import Task
+    from autoal.query.contract import QueryContext
+    from autoal.training.optim import OptimizerRecipe
+    from autoal.training.task import Task
 
     g = torch.Generator().manual_seed(0)
     n = n_labelled + n_pool
@@ -231,7 +231,7 @@ def frozen(preset: str, n_labelled: int = 500, n_pool: int = 1000, dim: int = 51
     strategy = build({"name": preset, "features": "frozen", "weights": "sample"})
 
     def query() -> None:
-        from autoal.inference import Needs, pool_pass
+        from autoal.training.inference import Needs, pool_pass
 
         ctx = QueryContext(
             unlabelled=pool_pass(net, data, data.pool.unlabelled, strategy.needs),

@@ -9,12 +9,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from autoal.config import choices
+from autoal.config.command_line import choices
 from autoal.data.build import build_augmentations, build_dataset
-from autoal.loop import LoopConfig
-from autoal.optim import OptimizerRecipe
-from autoal.recipe import recipe_hash
-from autoal.strategies.registry import build
+from autoal.loop.settings import LoopConfig
+from autoal.query.registry import build
+from autoal.rundir.recipe import recipe_hash
+from autoal.training.optim import OptimizerRecipe
 
 GROUPS = ("dataset", "backbone", "strategy", "optimizer", "loop", "trainer", "logger", "paths")
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from autoal.errors import AutoALError
-from autoal.strategies.base import QueryStrategy
-from autoal.strategies.registry import build, strategies
+from autoal.query.contract import QueryStrategy
+from autoal.query.registry import build, strategies
 from tests.contract.tiny_options import TINY
 from tests.tiny import tiny_context, tiny_task
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from autoal.config import conf_dir
+from autoal.config.command_line import conf_dir
 from autoal.data.base import Dataset
 from autoal.data.build import build_dataset
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoal.cli import main
+from autoal.commands.main import main
 from tests.data.formats import WRITERS
 
 

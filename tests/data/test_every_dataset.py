@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from autoal.config import choices
+from autoal.config.command_line import choices
 from autoal.data.base import Dataset
 from autoal.errors import AutoALError
 from tests.data.formats import OVERRIDES, WRITERS

@@ -36,7 +36,7 @@ def commands(root: Path) -> list[list[str]]:
     section = text[text.index("## Your own images") : text.index("## Your own tables")]
     blocks = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
     words = [line.split() for block in blocks for line in block.replace("\\\n", " ").strip().splitlines()]
-    start = {"autoal": [sys.executable, "-m", "autoal.cli"], "python": [sys.executable]}
+    start = {"autoal": [sys.executable, "-m", "autoal.commands.main"], "python": [sys.executable]}
     return [[*start[line[0]], *(str(root / w) if w == "train.py" else w for w in line[1:])] for line in words]
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from autoal.signals import EXIT_STOPPED
+from autoal.processes.signals import EXIT_STOPPED
 from tests.faults import lives
 from tests.faults.lives import Fault
 
-STEP = "autoal.models.lit:LitClassifier.training_step"
-LOOP = "autoal.callbacks.active_learning"
+STEP = "autoal.training.lit:LitClassifier.training_step"
+LOOP = "autoal.loop.callback"
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     "fault",
     [
         Fault(STEP, 17, "kill"),
-        pytest.param(Fault("autoal.callbacks.queries:pool_pass", 2, "kill"), marks=pytest.mark.slow),
-        pytest.param(Fault("autoal.pool:Pool.add", 2, "kill_after"), marks=pytest.mark.slow),
+        pytest.param(Fault("autoal.loop.queries:pool_pass", 2, "kill"), marks=pytest.mark.slow),
+        pytest.param(Fault("autoal.data.pool:Pool.add", 2, "kill_after"), marks=pytest.mark.slow),
     ],
     ids=["training", "pool pass", "purchase"],
 )

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from autoal.errors import AutoALError
-from autoal.launch import Placement, global_rank, local_devices, placed, placement
-from autoal.ranks import RankFailure, Ranks
-from autoal.signals import StopRequest
+from autoal.processes.launch import Placement, global_rank, local_devices, placed, placement
+from autoal.processes.signals import StopRequest
+from autoal.processes.supervisor import RankFailure, Ranks
 from tests.faults import lives
 
 CPU2 = {"strategy": "ddp", "accelerator": "cpu", "devices": 2, "num_nodes": 1}
@@ -49,7 +49,7 @@ def test_rank_zero_reports(tmp_path: Path) -> None:
 
 
 def test_a_killed_rank_is_named_and_the_others_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoal.ranks.LEAVE_PATIENCE", 0.5)
+    monkeypatch.setattr("autoal.processes.supervisor.LEAVE_PATIENCE", 0.5)
     code = "os.kill(os.getpid(), signal.SIGKILL) if rank == 1 else time.sleep(600)"
     with pytest.raises(
         RankFailure, match=r"rank 1 of 3 was killed by SIGKILL; all ranks have been stopped"
@@ -69,7 +69,7 @@ def test_a_broken_connection_is_not_the_cause(tmp_path: Path) -> None:
 
 
 def test_an_explained_error_is_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoal.ranks.LEAVE_PATIENCE", 0.5)
+    monkeypatch.setattr("autoal.processes.supervisor.LEAVE_PATIENCE", 0.5)
     code = "\nif rank == 0: say(error='loop.n_query=0 is no number', explained=True); sys.exit(1)\ntime.sleep(600)"
     with pytest.raises(RankFailure, match=r"loop.n_query=0 is no number") as caught:
         _ranks(tmp_path, code).run(StopRequest())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autoal.config import choices
+from autoal.config.command_line import choices
 from tests.contract.tiny_options import TINY
 from tests.faults import lives
 

@@ -13,7 +13,7 @@ import torch.distributed as torch_dist
 from torch import nn
 
 from autoal.distributed import World
-from autoal.signals import StopRequest
+from autoal.processes.signals import StopRequest
 from tests.faults import lives
 
 
@@ -46,7 +46,7 @@ def _check(rank: int, size: int) -> None:
 
 def _check_stop(world: World) -> None:
     """A signal of one rank stops all at the same step."""
-    from autoal.callbacks.stopping import StopAgreement
+    from autoal.loop.stopping import StopAgreement
 
     request = StopRequest()
     agreement = StopAgreement(request)

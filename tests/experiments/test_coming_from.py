@@ -11,7 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from autoal.config import choices, conf_dir
+from autoal.config.command_line import choices, conf_dir
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "coming_from.md"
 TOOLKITS = ("AutoAL", "DeepAL+", "ALFA-Mix")

@@ -11,8 +11,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from autoal.config import choices, conf_dir
-from autoal.experiment import Experiment
+from autoal.config.command_line import choices, conf_dir
+from autoal.run.experiment import Experiment
 from tests.data.formats import OVERRIDES, WRITERS
 
 STUDIES = ("autoal_icml25", "alfamix_cvpr22", "deepal", "cifar10_jpeg")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from autoal.config import choices, conf_dir
-from autoal.study import Setting, cells, collect, every_strategy, split_overrides
+from autoal.config.command_line import choices, conf_dir
+from autoal.run.study import Setting, cells, collect, every_strategy, split_overrides
 from tests.experiments.load import EXPERIMENTS, script
 
 STUDIES = (

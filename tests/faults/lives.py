@@ -37,7 +37,7 @@ TINY = (
 """Digits and a small network, half a second a run. The pool sizes 1,179, 1,169, ... don't divide by 2."""
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["autoal.experiment", "autoal.strategies.registry", "tests.faults.lives"])
+SERVER.set_forkserver_preload(["autoal.run.experiment", "autoal.query.registry", "tests.faults.lives"])
 
 
 def config(*overrides: str) -> dict[str, Any]:
@@ -97,8 +97,8 @@ def _live(parts: Sequence[Part], resume: bool, faults: Sequence[Fault], env: Map
     sys.stdout = sys.stderr = log.open("a", encoding="utf-8", buffering=1)
     import autoal.loggers.files
     from autoal.errors import AutoALError
-    from autoal.experiment import Experiment
     from autoal.logs import quiet
+    from autoal.run.experiment import Experiment
 
     quiet()
     if not any("plot" in fault.target for fault in faults):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from autoal.errors import AutoALError
-from autoal.rundir import RunDir
+from autoal.rundir.directory import RunDir
 from tests.faults import lives
 from tests.faults.lives import Fault
 
@@ -20,7 +20,7 @@ from tests.faults.lives import Fault
 def test_the_second_of_two_processes_is_refused(tmp_path: Path) -> None:
     cfg = lives.config("strategy=margin", "loop.n_rounds=1")
     run_dir = tmp_path / "run"
-    stopped = Fault("autoal.models.lit:LitClassifier.training_step", 3, "send", {"signal": "SIGSTOP"})
+    stopped = Fault("autoal.training.lit:LitClassifier.training_step", 3, "send", {"signal": "SIGSTOP"})
     first = lives.start([(cfg, run_dir)], faults=[stopped])
     lives.wait_for(lambda: (run_dir / "ledger.jsonl").exists())
     try:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from autoal.checkpoints import find_checkpoint, previous
+from autoal.rundir.checkpoints import find_checkpoint, previous
 from tests.faults import lives
 from tests.faults.lives import Fault
 
-SAVE = "autoal.checkpoints:AtomicCheckpointIO.save_checkpoint"
+SAVE = "autoal.rundir.checkpoints:AtomicCheckpointIO.save_checkpoint"
 
 
 def test_disk_full_while_writing_the_checkpoint(tmp_path: Path, calm: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ def test_disk_full_while_writing_the_checkpoint(tmp_path: Path, calm: dict[str, 
 def test_disk_full_while_writing_the_ledger(tmp_path: Path, calm: dict[str, Any], options: dict[str, int]) -> None:
     cfg = lives.config("strategy=margin")
     run_dir = tmp_path / "run"
-    fault = Fault("autoal.pool:Ledger.append", 2, "small_files", options)
+    fault = Fault("autoal.data.pool:Ledger.append", 2, "small_files", options)
     assert lives.live(cfg, run_dir, faults=[fault]) == 1
     assert f"error: cannot write {run_dir / 'ledger.jsonl'}: File too large" in lives.log_of(run_dir)
     assert len(lives.bought(run_dir)) == 21, "part of a purchase is left in the ledger"
@@ -54,7 +54,7 @@ def test_no_space_for_figures_or_rows_names_the_file(tmp_path: Path) -> None:
 def test_a_rotten_checkpoint_gives_way_to_the_one_before(tmp_path: Path, calm: dict[str, Any]) -> None:
     cfg = lives.config("strategy=margin")
     run_dir = tmp_path / "run"
-    lives.live(cfg, run_dir, faults=[Fault("autoal.models.lit:LitClassifier.training_step", 30, "kill")])
+    lives.live(cfg, run_dir, faults=[Fault("autoal.training.lit:LitClassifier.training_step", 30, "kill")])
     last = run_dir / "checkpoints" / "last.ckpt"
     raw = bytearray(last.read_bytes())
     for where in range(len(raw) // 2, len(raw) // 2 + 40):  # inside a tensor, where a load notices nothing
@@ -69,7 +69,7 @@ def test_a_rotten_checkpoint_gives_way_to_the_one_before(tmp_path: Path, calm: d
 def test_both_checkpoints_gone_the_ledger_still_counts(tmp_path: Path, calm: dict[str, Any]) -> None:
     cfg = lives.config("strategy=margin")
     run_dir = tmp_path / "run"
-    lives.live(cfg, run_dir, faults=[Fault("autoal.models.lit:LitClassifier.training_step", 40, "kill")])
+    lives.live(cfg, run_dir, faults=[Fault("autoal.training.lit:LitClassifier.training_step", 40, "kill")])
     bought = lives.bought(run_dir)
     last = run_dir / "checkpoints" / "last.ckpt"
     for path in (last, previous(last)):
@@ -82,7 +82,7 @@ def test_both_checkpoints_gone_the_ledger_still_counts(tmp_path: Path, calm: dic
 def test_a_ledger_that_lost_lines_is_refused(tmp_path: Path) -> None:
     cfg = lives.config("strategy=margin")
     run_dir = tmp_path / "run"
-    lives.live(cfg, run_dir, faults=[Fault("autoal.models.lit:LitClassifier.training_step", 30, "kill")])
+    lives.live(cfg, run_dir, faults=[Fault("autoal.training.lit:LitClassifier.training_step", 30, "kill")])
     ledger = run_dir / "ledger.jsonl"
     ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:-3]))
     assert lives.live(cfg, run_dir, resume=True) == 1
@@ -92,7 +92,7 @@ def test_a_ledger_that_lost_lines_is_refused(tmp_path: Path) -> None:
 def test_clock_going_backwards(tmp_path: Path, calm: dict[str, Any]) -> None:
     cfg = lives.config("strategy=margin")
     run_dir = tmp_path / "run"
-    fault = Fault("autoal.models.lit:LitClassifier.training_step", 15, "clock_back")
+    fault = Fault("autoal.training.lit:LitClassifier.training_step", 15, "clock_back")
     assert lives.live(cfg, run_dir, faults=[fault]) == 0, lives.log_of(run_dir)
     times = [datetime.fromisoformat(json.loads(x)["time"]) for x in (run_dir / "ledger.jsonl").open()]
     assert times[-1] < times[0], "the test's clock did not go back"

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from autoal.cli import main
+from autoal.commands.main import main
 from autoal.commands.status import states
-from autoal.continuation import resumed, same_cell
 from autoal.errors import AutoALError
-from autoal.locks import take_lock
-from autoal.rundir import RunDir
+from autoal.rundir.directory import RunDir
+from autoal.rundir.locks import take_lock
+from autoal.rundir.resume import resumed, same_cell
 from tests.faults import lives
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from autoal.signals import EXIT_INTERRUPTED, EXIT_STOPPED, Stopped, StopRequest
+from autoal.processes.signals import EXIT_INTERRUPTED, EXIT_STOPPED, Stopped, StopRequest
 from tests.faults import lives
 from tests.faults.lives import Fault
 
-STEP = "autoal.models.lit:LitClassifier.training_step"
-LOOP = "autoal.callbacks.active_learning"
+STEP = "autoal.training.lit:LitClassifier.training_step"
+LOOP = "autoal.loop.callback"
 
 STATUS = {
     "SIGTERM": EXIT_STOPPED,
@@ -50,8 +50,8 @@ def test_stops_within_the_epoch_and_continues_there(name: str, tmp_path: Path, c
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault("autoal.callbacks.queries:pool_pass", 1, "send", {"signal": "SIGTERM"}),
-        Fault("autoal.pool:Ledger.append", 2, "send", {"signal": "SIGTERM"}),
+        Fault("autoal.loop.queries:pool_pass", 1, "send", {"signal": "SIGTERM"}),
+        Fault("autoal.data.pool:Ledger.append", 2, "send", {"signal": "SIGTERM"}),
         Fault(STEP, 12, "send", {"signal": "SIGTERM"}),
         Fault("autoal.loggers.files:plot_curve", 4, "send", {"signal": "SIGTERM"}),
     ],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from autoal.hooks import seeded
 from autoal.learned.critic import Critic, critic_step, gap, gradient_penalty
+from autoal.training.hooks import seeded
 
 
 def test_converges_to_the_distance_of_two_clouds() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from autoal.hooks import seeded
 from autoal.learned.gcn import GCN, Graph, train_gcn
+from autoal.training.hooks import seeded
 
 
 @pytest.mark.parametrize("positive", [True, False])

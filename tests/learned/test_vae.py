@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from autoal.hooks import seeded
 from autoal.learned.vae import Discriminator, VAEOutput, make_vae, negative_elbo, sample_noise
+from autoal.training.hooks import seeded
 
 
 @pytest.mark.parametrize(

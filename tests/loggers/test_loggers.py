@@ -15,10 +15,10 @@ from hydra import compose, initialize_config_dir
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from autoal.errors import AutoALError
-from autoal.experiment import Experiment
 from autoal.loggers.base import BoughtBatch, RunInfo
 from autoal.loggers.build import build_loggers
 from autoal.loggers.wandb import WandbLogger, default_mode, run_id
+from autoal.run.experiment import Experiment
 
 TINY = [
     "loop.n_init=20",

@@ -12,13 +12,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from autoal.config import choices, conf_dir
+from autoal.config.command_line import choices, conf_dir
 from autoal.data.build import build_augmentations, build_dataset
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.errors import AutoALError
-from autoal.inference import Needs, pool_pass
 from autoal.models.build import ClassifierFactory
-from autoal.task import training_loss
+from autoal.training.inference import Needs, pool_pass
+from autoal.training.task import training_loss
 from tests.data.formats import OVERRIDES, WRITERS
 
 BACKBONES = choices("backbone")

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from autoal.inference import Needs
 from autoal.search.halves import Counts, half_outputs, hold_out, split_halves, wanted_in_half
 from autoal.search.options import SearchOptions
 from autoal.search.votes import Candidates
+from autoal.training.inference import Needs
 from tests.tiny import tiny_context, tiny_task
 
 
@@ -36,7 +36,7 @@ def test_wanted_in_half(share: float | None, n_half: int, n_query: int, n_all: i
 def test_the_held_out_half_is_voted_on_as_it_stands() -> None:
     options = SearchOptions(candidates=["margin", "entropy", "kmeans"], grading="binary", search_share=0.5)
     candidates, task = Candidates.of(options), tiny_task()
-    from autoal.strategies.registry import build
+    from autoal.query.registry import build
 
     ctx = tiny_context(task, build("kmeans"))
     halves = split_halves(12, torch.Generator().manual_seed(0))
@@ -54,7 +54,7 @@ def test_the_held_out_half_is_voted_on_as_it_stands() -> None:
 def test_a_half_may_miss_classes() -> None:
     options = SearchOptions(candidates=["margin"])
     task = tiny_task()
-    from autoal.strategies.registry import build
+    from autoal.query.registry import build
 
     ctx = tiny_context(task, build("margin"))
     classes = ctx.labelled_targets

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from autoal.search.objective import ranking_loss
+from autoal.learned.loss_prediction import ranking_loss
 from autoal.search.options import SearchOptions
 from tests.search.world import PAPER, K, generator, make_half, make_search, mean_weights
 

@@ -16,9 +16,9 @@ import torch.multiprocessing as mp
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
 from autoal.models.build import ClassifierFactory
-from autoal.optim import OptimizerRecipe
-from autoal.strategies.registry import build
-from autoal.task import Task
+from autoal.query.registry import build
+from autoal.training.optim import OptimizerRecipe
+from autoal.training.task import Task
 from tests.tiny import BACKBONE, OPTIMIZER, TinyImages, tiny_context
 
 MLP = {"_target_": "autoal.models.mlp.MLP", "name": "mlp", "hidden": [16, 12], "dropout": 0.5}

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from autoal.learned.loss_prediction import ranking_loss
 from autoal.search.mixture import fit_mixture, gmm_threshold, quantile_threshold
-from autoal.search.objective import anchor_loss, budget_loss, ranking_loss, search_loss, standardise
+from autoal.search.objective import anchor_loss, budget_loss, search_loss, standardise
 from autoal.search.scoring import (
     combine,
     expected_count,

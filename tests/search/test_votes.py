@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoal.errors import AutoALError
-from autoal.inference import PoolOutputs
+from autoal.query.contract import QueryContext
 from autoal.search.options import CANDIDATE_SETS, SearchOptions
 from autoal.search.votes import Candidates, cast_votes, rank_votes
-from autoal.strategies.base import QueryContext
+from autoal.training.inference import PoolOutputs
 from tests.tiny import tiny_task
 
 

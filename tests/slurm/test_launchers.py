@@ -14,9 +14,9 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 
-from autoal.cells import Cell
 from autoal.errors import AutoALError
-from autoal.signals import StopRequest
+from autoal.processes.signals import StopRequest
+from autoal.sweeps.cells import Cell
 from hydra_plugins.autoal_launchers.local_pool import LocalPoolLauncher, _Pool
 from hydra_plugins.autoal_launchers.slurm import SlurmLauncher
 from tests.faults.lives import ROOT
@@ -66,7 +66,7 @@ def test_local_pool_deals_devices_and_cores(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_pool_reports_how_each_run_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     launcher = LocalPoolLauncher(processes=2)
     monkeypatch.setattr(launcher, "payload", lambda cell: cell.name.encode())
-    # In place of autoal.cell: a run that answers, one that fails, one that dies.
+    # In place of autoal.sweeps.process: a run that answers, one that fails, one that dies.
     code = (
         "import json, os, pathlib, signal, sys; p = pathlib.Path(sys.argv[-1]); n = p.stem\n"
         "if n == '2': os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autoal.strategies.base import QueryContext, QueryStrategy, ScoreStrategy, StrategyInfo
+from autoal.query.contract import QueryContext, QueryStrategy, ScoreStrategy, StrategyInfo
 
 
 class Wish(ScoreStrategy):

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
 from autoal.data.datamodule import ActiveLearningDataModule
-from autoal.hooks import TrainingHook
-from autoal.inference import Needs, pool_pass
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier
-from autoal.models.lit import LitClassifier
-from autoal.optim import OptimizerRecipe
-from autoal.strategies.base import QueryContext, QueryStrategy, Selection
-from autoal.task import Task
+from autoal.query.contract import QueryContext, QueryStrategy, Selection
+from autoal.training.hooks import TrainingHook
+from autoal.training.inference import Needs, pool_pass
+from autoal.training.lit import LitClassifier
+from autoal.training.optim import OptimizerRecipe
+from autoal.training.task import Task
 
 
 class Planted(Dataset):

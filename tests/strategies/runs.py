@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
-from autoal.config import conf_dir
-from autoal.experiment import Experiment
-from autoal.rundir import RunDir
+from autoal.config.command_line import conf_dir
+from autoal.run.experiment import Experiment
+from autoal.rundir.directory import RunDir
 
 SMALL = ("dataset=digits", "trainer=cpu", "loop.n_rounds=3", "loop.epochs=8", "backbone.hidden=[32]")
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from autoal.errors import AutoALError
-from autoal.inference import PoolOutputs
+from autoal.query.contract import QueryContext
 from autoal.strategies.albl import ALBL
-from autoal.strategies.base import QueryContext
+from autoal.training.inference import PoolOutputs
 from tests.strategies.arms import Wish, noisy, replace_arms
 from tests.strategies.planted import context, planted_task
 from tests.strategies.runs import assert_resumes, experiment, rows

@@ -9,10 +9,10 @@ import torch
 import yaml
 
 from autoal.errors import AutoALError
+from autoal.query.contract import QueryContext
+from autoal.query.registry import build
 from autoal.search.halves import Counts
 from autoal.strategies.autoal import AutoAL
-from autoal.strategies.base import QueryContext
-from autoal.strategies.registry import build
 from tests.tiny import tiny_context, tiny_task
 
 PRESETS = ("autoal", "autoal_paper", "autoal_released", "autoal_equal")

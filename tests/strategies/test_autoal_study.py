@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from autoal.experiment import Experiment
+from autoal.run.experiment import Experiment
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import torch
 
 from autoal.data.digits import Digits
 from autoal.errors import AutoALError
-from autoal.hooks import HookList
+from autoal.query.registry import build
 from autoal.strategies.ceal import CEAL, PseudoLabels
-from autoal.strategies.registry import build
+from autoal.training.hooks import HookList
 from tests.strategies.planted import context, planted_task, train_with_hook, two_clusters
 from tests.strategies.runs import assert_resumes, experiment, ledger, rows
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from autoal.data.batch import Batch
-from autoal.hooks import TrainingHook
-from autoal.models.lit import LitClassifier
 from autoal.strategies.loss_prediction import LossPredictionHook, LossPredictionLoss
-from autoal.task import Task
+from autoal.training.hooks import TrainingHook
+from autoal.training.lit import LitClassifier
+from autoal.training.task import Task
 from tests.strategies.planted import context, planted_task, run_query, train_with_hook
 from tests.strategies.runs import assert_resumes
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from autoal.signals import EXIT_STOPPED
+from autoal.processes.signals import EXIT_STOPPED
 from tests.faults import lives
 from tests.faults.lives import Fault
 
-STEP = "autoal.models.lit:LitClassifier.training_step"
+STEP = "autoal.training.lit:LitClassifier.training_step"
 OPTIONS = {
     "loss_prediction": (),
     "waal": ("strategy.weight=0.1",),

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from autoal.errors import AutoALError
-from autoal.hooks import HookList
 from autoal.strategies.tailor import Tailor
-from autoal.task import Task
+from autoal.training.hooks import HookList
+from autoal.training.task import Task
 from tests.strategies.arms import Wish, noisy, replace_arms
 from tests.strategies.planted import context, planted_task
 from tests.strategies.runs import assert_resumes

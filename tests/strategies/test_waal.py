@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from autoal.errors import AutoALError
-from autoal.models.lit import LitClassifier
 from autoal.strategies.waal import WAAL, WassersteinHook
-from autoal.task import Task
+from autoal.training.lit import LitClassifier
+from autoal.training.task import Task
 from tests.strategies.planted import context, planted_task, run_query, train_with_hook, two_clusters
 from tests.strategies.runs import assert_resumes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autoal.analysis.runs import Run
-from autoal.recipe import NOT_RECIPE, RECIPE_GROUPS, RECIPE_TRAINER_KEYS
+from autoal.rundir.recipe import NOT_RECIPE, RECIPE_GROUPS, RECIPE_TRAINER_KEYS
 
 __all__ = ["config_text", "differing_keys", "flatten", "label_recipes", "label_variants", "read_config"]
 

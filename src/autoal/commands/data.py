@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "fetch or verify a dataset before a job needs it"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -22,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from autoal.config import choices, conf_dir, explain
+    from autoal.config.command_line import choices, conf_dir, explain
     from autoal.data.build import build_dataset
     from autoal.errors import AutoALError, unknown_name
 

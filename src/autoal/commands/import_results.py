@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "read results of DeepAL+, ALFA-Mix or plain CSV, for use in a report"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.

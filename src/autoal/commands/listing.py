@@ -39,8 +39,8 @@ def _table(*columns: str) -> object:
 def _strategies() -> object:
     from rich.table import Table
 
-    from autoal.config import choices
-    from autoal.strategies.registry import strategies
+    from autoal.config.command_line import choices
+    from autoal.query.registry import strategies
 
     table = _table("name", "family", "needs", "what it does", "paper", "venue")
     assert isinstance(table, Table)
@@ -55,7 +55,7 @@ def _strategies() -> object:
 
 def needs_text(strategy: object) -> str:
     """Return what a strategy needs in a few words."""
-    from autoal.strategies.base import QueryStrategy
+    from autoal.query.contract import QueryStrategy
 
     assert isinstance(strategy, QueryStrategy)
     needs = strategy.needs
@@ -68,7 +68,7 @@ def needs_text(strategy: object) -> str:
 def _configs(kind: str) -> object:
     from rich.table import Table
 
-    from autoal.config import choices, conf_dir
+    from autoal.config.command_line import choices, conf_dir
 
     table = _table("name", "what it is")
     assert isinstance(table, Table)

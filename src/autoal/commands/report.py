@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-HELP = "compare finished runs: HTML page, tables (CSV, LaTeX) and figures (PNG, PDF)"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.

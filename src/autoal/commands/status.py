@@ -12,11 +12,9 @@ from typing import Any
 
 import yaml
 
-from autoal.continuation import read_summary
 from autoal.errors import AutoALError
-from autoal.locks import is_locked
-
-HELP = "list the finished, running, stopped, failed and missing runs of a sweep"
+from autoal.rundir.locks import is_locked
+from autoal.rundir.resume import read_summary
 
 STATES = ("finished", "running", "stopped", "failed", "missing")
 

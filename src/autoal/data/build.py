@@ -8,10 +8,10 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from autoal.config.instantiate import create
 from autoal.data.base import Dataset
 from autoal.data.transforms import Augmentation
 from autoal.data.variants import Variant, VariantDataset
-from autoal.instantiate import create
 
 COMMON_KEYS = ("name", "augment", "classes", "imbalance", "label_noise", "variant_seed")
 """Keys of a dataset config that are not constructor arguments of the dataset."""

@@ -14,10 +14,10 @@ from autoal.data.base import Dataset, Split
 from autoal.data.batch import Batch
 from autoal.data.loader import EvalLoader, TrainLoader
 from autoal.data.oracle import Oracle
+from autoal.data.pool import Pool
 from autoal.data.transforms import Augmentation, InputTransform
 from autoal.distributed import World
 from autoal.errors import AutoALError
-from autoal.pool import Pool
 from autoal.rng import generator, stream_seed
 
 

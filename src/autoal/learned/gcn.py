@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from autoal.inference import ProgressFn
+from autoal.training.inference import ProgressFn
 
 
 class Graph:

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from autoal.config.instantiate import create
 from autoal.data.base import DatasetInfo
 from autoal.errors import AutoALError
-from autoal.instantiate import create
 from autoal.models.base import Backbone
 from autoal.models.classifier import Classifier
 

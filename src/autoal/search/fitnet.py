@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from autoal.data.loader import global_batches
 from autoal.distributed import World
-from autoal.inference import ProgressFn
 from autoal.models.classifier import Classifier, DropoutKey
 from autoal.rng import stream_seed
 from autoal.search.halves import Counts
 from autoal.search.networks import Fetch, freeze_batch_statistics
 from autoal.search.options import SearchOptions
 from autoal.search.steps import REPORT_EVERY, Share, make_optimizer
+from autoal.training.inference import ProgressFn
 
 
 @dataclass

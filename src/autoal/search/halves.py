@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from autoal.inference import Needs, PoolOutputs, evaluating, pool_pass
 from autoal.models.classifier import Classifier
+from autoal.query.contract import QueryContext
 from autoal.search.options import SearchOptions
 from autoal.search.votes import Candidates, cast_votes, fits_of
-from autoal.strategies.base import QueryContext
+from autoal.training.inference import Needs, PoolOutputs, evaluating, pool_pass
 
 MIN_LABELLED = 4
 """Below two samples per half there is nothing to hold out (nor a batch for batch norm)."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autoal.inference import PoolOutputs, network_dtype
+from autoal.query.contract import QueryContext
 from autoal.search.networks import Fetch
-from autoal.strategies.base import QueryContext
+from autoal.training.inference import PoolOutputs, network_dtype
 
 _CACHE_BYTES = 512 << 20
 _CHUNK = 1024

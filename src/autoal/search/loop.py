@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autoal.data.loader import global_batches
 from autoal.distributed import World
-from autoal.inference import ProgressFn
+from autoal.learned.loss_prediction import ranking_loss
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import Counts, HeldOut
 from autoal.search.mixture import gmm_threshold, quantile_threshold
@@ -21,7 +21,7 @@ from autoal.search.networks import (
     has_batch_statistics,
     prior_logits,
 )
-from autoal.search.objective import anchor_loss, budget_loss, ranking_loss, search_loss
+from autoal.search.objective import anchor_loss, budget_loss, search_loss
 from autoal.search.options import SearchOptions
 from autoal.search.scoring import (
     combine,
@@ -32,6 +32,7 @@ from autoal.search.scoring import (
     softmax_gates,
 )
 from autoal.search.steps import REPORT_EVERY, Share, make_optimizer
+from autoal.training.inference import ProgressFn
 
 Source = GlobalWeights | SearchNet
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from autoal.learned.loss_prediction import LossPrediction, pool_stages
 from autoal.models.base import Backbone
 from autoal.models.classifier import Classifier
 
@@ -41,18 +42,6 @@ class WeightOutput(NamedTuple):
     pooled: list[Tensor]
 
 
-class WeightSource(Protocol):
-    """Gives each sample a logit per candidate."""
-
-    def weigh(self, fetch: Fetch, ids: Tensor) -> WeightOutput:
-        """Return the outputs for some samples."""
-        ...
-
-    def search_parameters(self) -> list[nn.Parameter]:
-        """Return what the SearchNet step updates."""
-        ...
-
-
 def prior_logits(prior: Tensor) -> Tensor:
     """Return logits of mean 0 whose softmax is the prior; the mean matters where logits are used raw."""
     logits = prior.log()
@@ -77,34 +66,6 @@ class GlobalWeights(nn.Module):
     def search_parameters(self) -> list[nn.Parameter]:
         """Return the vector."""
         return [self.logits]
-
-
-class LossPrediction(nn.Module):
-    """Predicts the loss of a sample from stage features (Yoo, Kweon, *Learning Loss*, CVPR 2019).
-
-    Args:
-        stage_dims: Channels of each stage.
-        width: Hidden units per stage.
-    """
-
-    def __init__(self, stage_dims: tuple[int, ...], width: int = 128) -> None:
-        super().__init__()
-        self.stages = nn.ModuleList(nn.Linear(dim, width) for dim in stage_dims)
-        self.out = nn.Linear(width * len(stage_dims), 1)
-
-    def hidden(self, pooled: list[Tensor]) -> Tensor:
-        """Return the joint hidden layer ``(B, width * stages)`` of pooled stage features."""
-        return torch.cat([torch.relu(layer(x)) for layer, x in zip(self.stages, pooled, strict=True)], dim=1)
-
-    def forward(self, pooled: list[Tensor]) -> Tensor:
-        """Return the predicted loss ``(B,)``."""
-        predicted: Tensor = self.out(self.hidden(pooled)).squeeze(1)
-        return predicted
-
-
-def pool_stages(stages: list[Tensor]) -> list[Tensor]:
-    """Average maps ``(B, C, h, w)`` over space; vectors stay."""
-    return [x.flatten(2).mean(2) if x.ndim > 2 else x for x in stages]
 
 
 class SearchNet(nn.Module):

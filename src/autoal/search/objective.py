@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -45,20 +44,3 @@ def budget_loss(expected: Tensor, wanted: float) -> Tensor:
         wanted: :math:`tB > 0`.
     """
     return ((expected - wanted) / wanted) ** 2
-
-
-def ranking_loss(predicted: Tensor, losses: Tensor, margin: float = 1.0) -> Tensor:
-    """Return the mean hinge over all pairs that are predicted in the wrong order, or too close.
-
-    Yoo and Kweon rank B/2 pairs that the order of the batch makes; all pairs do not depend on it and allow any
-    batch size.
-
-    Args:
-        predicted: Predicted losses ``(B,)``.
-        losses: True losses ``(B,)``, without gradient.
-        margin: Difference that the predictions of a pair shall have.
-    """
-    sign = torch.sign(losses[:, None] - losses[None, :])
-    hinge = torch.relu(margin - sign * (predicted[:, None] - predicted[None, :]))
-    pairs = (sign != 0).to(hinge.dtype)
-    return (hinge * pairs).sum() / pairs.sum().clamp(min=1.0)

@@ -187,7 +187,7 @@ class SearchOptions:
             AutoALError: If the prior names neither a candidate nor a strategy, a share is not between 0 and 1, or
                 nothing is left for the other candidates.
         """
-        from autoal.strategies.registry import strategies  # which imports the strategies, and so this module
+        from autoal.query.registry import strategies  # which imports the strategies, and so this module
 
         if self.prior is None or self.weights == "equal":
             return [1.0 / len(names)] * len(names)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from autoal.inference import Needs, ProgressFn
+from autoal.query.contract import QueryContext, QueryStrategy, ScoreStrategy, silent_phase
+from autoal.query.registry import build
 from autoal.search.options import SearchOptions
-from autoal.strategies.base import QueryContext, QueryStrategy, ScoreStrategy, silent_phase
-from autoal.strategies.registry import build
+from autoal.training.inference import Needs, ProgressFn
 
 
 @dataclass

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from autoal.distributed import World
-from autoal.inference import ProgressFn, evaluating
 from autoal.search.halves import Counts
 from autoal.search.loop import Source
 from autoal.search.networks import Fetch, SearchNet
 from autoal.search.options import SearchOptions
+from autoal.training.inference import ProgressFn, evaluating
 
 _CHUNK = 1024
 _COLLAPSED = 0.95

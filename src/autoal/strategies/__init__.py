@@ -1,1 +1,1 @@
-"""Query strategies: one module each; see :mod:`autoal.strategies.registry`."""
+"""Query strategies: one module each; see :mod:`autoal.query.registry`."""

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from autoal import kernels
 from autoal.errors import AutoALError
-from autoal.inference import evaluating
 from autoal.kernels.adversarial import Forward
 from autoal.kernels.types import Picks
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import evaluating
 
 
 class _Adversarial(QueryStrategy):

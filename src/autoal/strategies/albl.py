@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from autoal.kernels.types import Picks
-from autoal.learned.candidates import CandidateStrategy, bought_rows
 from autoal.learned.exp4p import Exp4P
-from autoal.strategies.base import QueryContext, StrategyInfo
+from autoal.query.candidates import CandidateStrategy, bought_rows
+from autoal.query.contract import QueryContext, StrategyInfo
+from autoal.query.registry import register
 from autoal.strategies.random import Random
-from autoal.strategies.registry import register
 
 
 @register("albl")

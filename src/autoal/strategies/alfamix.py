@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from autoal import kernels
-from autoal.inference import Needs
 from autoal.kernels.alfamix import Mode
 from autoal.kernels.types import Picks
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
 
 
 @register("alfamix")

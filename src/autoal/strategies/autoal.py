@@ -11,9 +11,10 @@ from torch import Tensor
 
 from autoal.distributed import World
 from autoal.errors import AutoALError
-from autoal.inference import Needs
 from autoal.kernels.types import Picks
 from autoal.models.classifier import Classifier
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import MIN_LABELLED, Counts, hold_out, split_halves
 from autoal.search.inputs import labelled_inputs, pool_inputs
@@ -25,9 +26,8 @@ from autoal.search.query import choose
 from autoal.search.scoring import combine, mixing_weights
 from autoal.search.votes import Candidates, cast_votes, fits_of
 from autoal.search.weigh import pool_logits, warn_of_collapse, weight_columns
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
-from autoal.task import Task
+from autoal.training.inference import Needs
+from autoal.training.task import Task
 
 _PAPER = "Wang, Zhan, Huang: AutoAL: Automated Active Learning with Differentiable Query Strategy Search"
 

@@ -8,14 +8,14 @@ from typing import Any
 from torch import Tensor
 
 from autoal.errors import AutoALError
-from autoal.hooks import Samples, TrainingHook, join_hooks
-from autoal.inference import Needs
 from autoal.kernels.types import Picks
 from autoal.kernels.uncertainty import entropy
 from autoal.models.classifier import Classifier
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import build, register
-from autoal.task import Task
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import build, register
+from autoal.training.hooks import Samples, TrainingHook, join_hooks
+from autoal.training.inference import Needs
+from autoal.training.task import Task
 
 
 class PseudoLabels(TrainingHook):

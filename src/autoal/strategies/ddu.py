@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from autoal.errors import AutoALError
-from autoal.inference import Needs
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
 from autoal.kernels.uncertainty import entropy
 from autoal.learned.density import gaussian_log_density
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
 
 
 @register("ddu")

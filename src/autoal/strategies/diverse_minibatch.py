@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from autoal import kernels
 from autoal.errors import AutoALError
-from autoal.inference import Needs
 from autoal.kernels.types import Picks
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
 
 
 @register("diverse_minibatch")

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from autoal.errors import AutoALError
-from autoal.inference import Needs, pool_pass
 from autoal.kernels.mc import var_ratio
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
 from autoal.kernels.uncertainty import entropy, mean_log_prob
 from autoal.models.classifier import Classifier
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
-from autoal.task import Task
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs, pool_pass
+from autoal.training.task import Task
 
 
 @register("ensemble_var_ratio")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from autoal import kernels
-from autoal.inference import Needs
 from autoal.kernels.sharded import sharded_kcenter
 from autoal.kernels.types import Picks
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
 
 _PAPER = "Sener, Savarese: Active Learning for Convolutional Neural Networks: A Core-Set Approach"
 

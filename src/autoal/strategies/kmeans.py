@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from autoal.inference import Needs
 from autoal.kernels import kmeans
 from autoal.kernels.sharded import sharded_kmeans
 from autoal.kernels.types import Picks
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
 
 
 @register("kmeans")

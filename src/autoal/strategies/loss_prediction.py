@@ -7,18 +7,17 @@ from torch import Tensor, nn
 
 from autoal.data.batch import Batch
 from autoal.errors import AutoALError
-from autoal.hooks import TrainingHook, global_size, real_rows, reset, seeded, whole_rows
-from autoal.inference import Needs, evaluating
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
-from autoal.learned.passes import draw_subset, dtype_of, endless_batches, map_rows
+from autoal.learned.loss_prediction import LossPrediction, pool_stages, ranking_loss
 from autoal.models.classifier import Classifier, ClassifierOutput
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.passes import draw_subset, dtype_of, endless_batches, map_rows
+from autoal.query.registry import register
 from autoal.rng import stream_seed
-from autoal.search.networks import LossPrediction, pool_stages
-from autoal.search.objective import ranking_loss
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
-from autoal.task import Task
+from autoal.training.hooks import TrainingHook, global_size, real_rows, reset, seeded, whole_rows
+from autoal.training.inference import Needs, evaluating
+from autoal.training.task import Task
 
 
 class LossPredictionHook(TrainingHook):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from autoal.kernels.types import Picks
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
 
 
 @register("random")

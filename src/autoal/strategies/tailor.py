@@ -12,9 +12,9 @@ from torch import Tensor
 
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
-from autoal.learned.candidates import CandidateStrategy, bought_rows
-from autoal.strategies.base import QueryContext, StrategyInfo
-from autoal.strategies.registry import register
+from autoal.query.candidates import CandidateStrategy, bought_rows
+from autoal.query.contract import QueryContext, StrategyInfo
+from autoal.query.registry import register
 
 
 @register("tailor")

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from autoal.inference import Needs
 from autoal.kernels import uncertainty
-from autoal.strategies.base import QueryContext, ScoreStrategy, StrategyInfo
-from autoal.strategies.registry import register
+from autoal.query.contract import QueryContext, ScoreStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
 
 
 class _Uncertainty(ScoreStrategy):

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from autoal.distributed import World
 from autoal.errors import AutoALError
-from autoal.hooks import seeded
-from autoal.inference import Needs, evaluating
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
-from autoal.learned.passes import dtype_of, endless_batches, map_rows, world_of
 from autoal.learned.vae import VAE, Discriminator, make_vae, negative_elbo, sample_noise
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.passes import dtype_of, endless_batches, map_rows, world_of
+from autoal.query.registry import register
+from autoal.training.hooks import seeded
+from autoal.training.inference import Needs, evaluating
 
 bce = nn.functional.binary_cross_entropy_with_logits
 

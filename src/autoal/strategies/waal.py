@@ -10,16 +10,16 @@ from torch import Tensor
 from autoal import rng
 from autoal.data.batch import Batch
 from autoal.errors import AutoALError
-from autoal.hooks import TrainingHook, global_size, real_rows, reset, seeded
-from autoal.inference import Needs
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
 from autoal.learned.critic import Critic, critic_step, gap
-from autoal.learned.passes import dtype_of, endless_batches
 from autoal.models.classifier import Classifier, ClassifierOutput
-from autoal.strategies.base import QueryContext, QueryStrategy, StrategyInfo
-from autoal.strategies.registry import register
-from autoal.task import Task
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.passes import dtype_of, endless_batches
+from autoal.query.registry import register
+from autoal.training.hooks import TrainingHook, global_size, real_rows, reset, seeded
+from autoal.training.inference import Needs
+from autoal.training.task import Task
 
 
 class WassersteinHook(TrainingHook):

@@ -20,12 +20,12 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from autoal.cells import Cell, cells
 from autoal.errors import AutoALError
-from autoal.signals import EXIT_INTERRUPTED, EXIT_STOPPED, STOP_SIGNALS, StopRequest
+from autoal.processes.signals import EXIT_INTERRUPTED, EXIT_STOPPED, STOP_SIGNALS, StopRequest
+from autoal.sweeps.cells import Cell, cells
 
 POLL = 0.1
-CELL = [sys.executable, "-m", "autoal.cell"]
+CELL = [sys.executable, "-m", "autoal.sweeps.process"]
 
 
 class LocalPoolLauncher(Launcher):

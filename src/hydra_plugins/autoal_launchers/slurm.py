@@ -8,8 +8,8 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 
-from autoal.cells import cells
 from autoal.errors import AutoALError
+from autoal.sweeps.cells import cells
 
 try:
     from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher as _Submitit

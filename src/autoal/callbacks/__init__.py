@@ -1,1 +1,0 @@
-"""The active-learning loop as a Lightning callback, and what a person sees of it."""

@@ -1,0 +1,73 @@
+"""The ``autoal`` command. Subcommands are modules of :mod:`autoal.commands`, imported when they are called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from autoal.config.command_line import EXIT_ERROR, EXIT_INTERRUPTED
+from autoal.errors import AutoALError, unknown_name
+from autoal.version import __version__
+
+COMMANDS = {
+    "list": ("listing", "list strategies, datasets, backbones or experiments"),
+    "data": ("data", "fetch or verify a dataset before a job needs it"),
+    "report": ("report", "curves, AUBC, paired tests and win matrix of runs, as HTML, CSV and PNG"),
+    "import": ("import_results", "read results of DeepAL+, ALFA-Mix or a plain CSV for a report"),
+    "status": ("status", "list the finished, running, failed and missing runs of a sweep"),
+}
+"""Name -> (module in ``autoal.commands``, one line)."""
+
+
+class Command(Protocol):
+    """What a module of :mod:`autoal.commands` offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the subcommand's arguments."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; returns the exit status."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except AutoALError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return 0
+
+
+def _run(words: list[str]) -> int:
+    if words and words[0] in COMMANDS:
+        module, line = COMMANDS[words[0]]
+        command = cast(Command, importlib.import_module(f"autoal.commands.{module}"))
+        parser = argparse.ArgumentParser(prog=f"autoal {words[0]}", description=f"{line[0].upper()}{line[1:]}.")
+        command.add_arguments(parser)
+        return command.run(parser.parse_args(words[1:]))
+    if words and not words[0].startswith("-"):
+        raise unknown_name("command", words[0], COMMANDS)
+    epilog = "\n".join(f"  {name:<8} {line}" for name, (_, line) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="autoal",
+        usage="autoal <command> [options]",
+        description="Deep active learning. Experiments are run with train.py; this command does the rest.",
+        epilog=f"commands:\n{epilog}\n\n'autoal <command> --help' shows a command's options.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"autoal {__version__}")
+    parser.parse_args(words)
+    parser.print_help()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The command line and the building of objects from configs."""

@@ -1,0 +1,318 @@
+"""The active-learning loop: rounds of training and queries inside one ``Trainer.fit``."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from autoal.data.datamodule import ActiveLearningDataModule
+from autoal.distributed import World
+from autoal.errors import AutoALError
+from autoal.loggers.base import RunListener
+from autoal.loop.purchases import Purchases
+from autoal.loop.queries import Queries
+from autoal.loop.records import RoundRecords
+from autoal.loop.settings import LoopConfig
+from autoal.loop.stopping import StopAgreement
+from autoal.loop.validation import Validation
+from autoal.loop.view import PlainView
+from autoal.models.classifier import Classifier
+from autoal.processes.signals import Stopped, StopRequest
+from autoal.query.contract import QueryStrategy
+from autoal.rundir.directory import RunDir
+from autoal.training.hooks import TrainingHook
+from autoal.training.inference import ProgressFn, evaluate
+from autoal.training.lit import LitClassifier
+from autoal.training.task import Task
+
+
+class NonFiniteLossError(AutoALError):
+    """The training loss became NaN or infinite."""
+
+
+class ActiveLearning(pl.Callback):
+    """Cuts one fit into rounds: train, evaluate, query, buy, reset.
+
+    The end of an epoch is where a round may end. Then a checkpoint is written, the classifier is evaluated,
+    the strategy is asked for a query, the labels are bought (ledger first, then pool), the classifier is
+    reset, and the next checkpoint is written. Everything that decides is computed on every rank alike; rank
+    0 alone writes files.
+
+    Args:
+        strategy: Chooses the samples.
+        loop: Sizes and stopping rules.
+        task: The recipe for classifiers, shared with strategies that train networks of their own.
+        run_dir: Where files go.
+        view: What a person sees.
+        listeners: Told what happens, on rank 0 (loggers, figures).
+        stop: Where stop signals arrive; None: nobody can ask the loop to stop.
+    """
+
+    def __init__(
+        self,
+        strategy: QueryStrategy,
+        loop: LoopConfig,
+        task: Task,
+        run_dir: RunDir,
+        view: PlainView,
+        listeners: Sequence[RunListener] = (),
+        stop: StopRequest | None = None,
+    ) -> None:
+        self.strategy = strategy
+        self.loop = loop
+        self.task = task
+        self.data: ActiveLearningDataModule = task.data
+        self.run_dir = run_dir
+        self.view = view
+        self.seed = task.seed
+        self.records = RoundRecords()
+        self.finished = False
+        self._listeners = tuple(listeners)
+        self._initial: dict[str, Tensor] = {}
+        self._purchases = Purchases(task.data, run_dir.ledger, loop)
+        self._validation = Validation(task.data, loop)
+        self._queries = Queries(strategy, loop.n_query, task, self._phase)
+        self._epoch_start = self._epoch_lr = 0.0
+        self._started = time.monotonic()
+        self._seconds_before = 0.0
+        self._stop = StopAgreement(stop or StopRequest())
+        self._steps_done = 0
+        self._sums_before = torch.zeros(3, dtype=torch.float64)
+        self._trained: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run so far, over all its resumes."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    # --- start -----------------------------------------------------------------------------------------
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Learn this rank's place, move the data, and keep the initial weights."""
+        device = trainer.strategy.root_device
+        world = World.join(trainer.global_rank, trainer.world_size, device)
+        self.data.place(device, world)
+        self._stop.place(world)
+        self.task.device = device
+        net = self._net(pl_module)
+        self._initial = {k: v.detach().clone().cpu() for k, v in net.state_dict().items()}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Buy the initial set, or take up what a checkpoint and the ledger brought."""
+        assert isinstance(pl_module, LitClassifier)
+        hook = pl_module.hook
+        # Only now has Lightning converted the network to the trainer's precision.
+        self.task.dtype = next(pl_module.net.parameters()).dtype
+        if hook is not None:
+            self.data.extra_samples = hook.extra_samples
+        self.view.start(self._title(), self.loop.n_rounds + 1)
+        with self._stop.request.waiting():
+            if self._purchases.reconcile() == 0:
+                self._purchases.buy_initial()
+                if hook is not None:
+                    hook.on_round_start(0)
+            if self.records.rows:
+                if self.data.world.is_main:
+                    self.run_dir.write_rounds(self.records.rows)
+                self.view.round_done(self.records.rows)
+        if self.finished:
+            trainer.should_stop = True
+        elif self._trained is not None:
+            # The checkpoint stands between the training and the query of its round.
+            self._finish_round(trainer, pl_module, self._trained)
+
+    def _title(self) -> str:
+        name = self.data.dataset.info.name
+        return f"{name}, strategy {self.strategy.name}, seed {self.seed}"
+
+    # --- training --------------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the stop signals back from Lightning; from here on they wait for the end of a step."""
+        self._stop.request.install()
+        self._stop.request.wait()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the step; save and leave if a signal asked for it."""
+        self._steps_done += 1
+        signum = self._stop.step_done()
+        if signum and not trainer.is_last_batch:
+            assert isinstance(pl_module, LitClassifier)
+            self._sums_before = self._epoch_sums(pl_module)
+            self.records.add_seconds("train", time.perf_counter() - self._epoch_start)
+            self._save(trainer)
+            raise Stopped(signum)
+
+    def _epoch_sums(self, module: LitClassifier) -> Tensor:
+        """Return the epoch's (sum of losses, right predictions, samples seen) over ranks and resumes."""
+        return self._sums_before + self.data.world.sum(module.take_epoch_sums()).cpu()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of the epoch, and note its learning rate: at its end the schedule has moved on."""
+        self._epoch_start = time.perf_counter()
+        self._epoch_lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+        hook = self._hook(pl_module)
+        if hook is not None:
+            hook.on_epoch_start(self.data.round, self.data.epoch)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the epoch; end the round if it is over."""
+        assert isinstance(pl_module, LitClassifier)
+        data, loop = self.data, self.loop
+        data.epoch += 1
+        loss_sum, correct, seen = self._epoch_sums(pl_module).tolist()
+        self._sums_before = torch.zeros(3, dtype=torch.float64)
+        self._steps_done = data.start_batch = 0
+        loss, train_acc = loss_sum / seen, correct / seen
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the training loss is {loss} in round {data.round}, epoch {data.epoch}; "
+                "try a smaller optimizer.lr or trainer.gradient_clip_val=1"
+            )
+        stop = data.epoch >= loop.epochs or (loop.stop_train_acc is not None and train_acc >= loop.stop_train_acc)
+        with trainer.precision_plugin.forward_context():
+            stop = self._validation.epoch_done(pl_module) or stop
+        self.records.add_seconds("train", time.perf_counter() - self._epoch_start)
+        if data.world.is_main:
+            metrics = {"train_acc": train_acc, "train_loss": loss, "lr": self._epoch_lr}
+            for listener in self._listeners:
+                listener.epoch(data.round, data.epoch, metrics)
+        self.view.epoch(data.round, len(data.pool.labelled), data.epoch, loop.epochs, train_acc, loss)
+        if stop:
+            self._end_training(trainer, pl_module, train_acc)
+            signum = self._stop.ask()
+            if signum:
+                raise Stopped(signum)
+            self._finish_round(trainer, pl_module, train_acc)
+        signum = self._stop.ask()
+        if not stop and (signum or (loop.checkpoint_every and data.epoch % loop.checkpoint_every == 0)):
+            self._save(trainer)
+        if signum and not self.finished:
+            raise Stopped(signum)
+
+    # --- the end of a round ----------------------------------------------------------------------------
+
+    def _end_training(self, trainer: pl.Trainer, module: LitClassifier, train_acc: float) -> None:
+        """Settle the round's network, and save it: a query may take longer than the training did."""
+        self.data.world.sync_buffers(module)
+        self._validation.restore(module.net)
+        self._trained = train_acc
+        self._save(trainer)
+
+    def _finish_round(self, trainer: pl.Trainer, module: LitClassifier, train_acc: float) -> None:
+        """Evaluate, query, buy and begin the next round. A stop before the purchase repeats it all."""
+        data, net = self.data, module.net
+        last = data.round >= self.loop.n_rounds
+        selection = None
+        with self._stop.request.at_once(), trainer.precision_plugin.forward_context():
+            with self._phase("test"):
+                test = evaluate(net, data, "test")
+            val = self._validation.evaluate(net)
+            row = self.records.start_row(data.round, len(data.pool.labelled), test, val, train_acc, data.epoch)
+            if not last:
+                selection = self._queries.ask(net)
+        with self._stop.request.waiting():
+            columns = {} if selection is None else selection.log
+            if module.hook is not None:
+                columns = {**module.hook.on_round_end(), **columns, "seconds_hook": module.take_hook_seconds()}
+            self.records.finish_row(row, columns)
+            if selection is not None:
+                self._purchases.buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
+                if data.world.is_main:
+                    batch = self._queries.bought(selection)
+                    for listener in self._listeners:
+                        listener.bought(batch)
+                self._next_round(trainer, module)
+            self._publish()
+            self.finished, self._trained = last, None
+            self._save(trainer)
+        if last:
+            trainer.should_stop = True
+
+    def _next_round(self, trainer: pl.Trainer, module: LitClassifier) -> None:
+        if not self.loop.warm_start:
+            module.net.load_state_dict(self._initial)
+        if module.hook is not None:
+            module.hook.on_round_start(self.data.round + 1)
+        trainer.strategy.setup_optimizers(trainer)
+        self.data.round += 1
+        self.data.epoch = 0
+        self._validation.reset()
+
+    def _publish(self) -> None:
+        """Write the rows and show them."""
+        rows = self.records.rows
+        if self.data.world.is_main:
+            self.run_dir.write_rounds(rows)
+            for listener in self._listeners:
+                listener.round(rows)
+        self.view.round_done(rows)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[ProgressFn]:
+        """Time a phase into ``seconds_<name>`` and show its progress."""
+        self.view.phase(name)
+        start = time.perf_counter()
+        yield lambda done, total: self.view.progress(name, done, total)
+        self.records.add_seconds(name, time.perf_counter() - start)
+
+    # --- checkpoints -----------------------------------------------------------------------------------
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self.run_dir.checkpoint)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Leave out what a resumed fit must not take up.
+
+        Lightning's loop counters are those of the epoch before, while the pool may have grown since; round,
+        epoch and step are this package's own. After a round's training the optimiser has done its work: the
+        next round begins with a new one.
+        """
+        checkpoint.pop("loops", None)
+        if self._trained is not None:
+            checkpoint["optimizer_states"], checkpoint["lr_schedulers"] = [], []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows so far, the clock, the best validation weights and the strategy's state."""
+        return {
+            "records": self.records.state_dict(),
+            "best": self._validation.state_dict(),
+            "finished": self.finished,
+            "strategy": self.strategy.state_dict(),
+            "trained": self._trained,
+            "seconds": self.seconds,
+            "steps_done": self._steps_done,
+            "sums": self._sums_before,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
+        self.records.load_state_dict(state_dict["records"])
+        self._validation.load_state_dict(state_dict["best"])
+        self.finished = bool(state_dict["finished"])
+        self.strategy.load_state_dict(state_dict["strategy"])
+        self._trained = state_dict["trained"]
+        self._seconds_before = float(state_dict["seconds"])
+        self._steps_done = self.data.start_batch = int(state_dict["steps_done"])
+        self._sums_before = state_dict["sums"]
+
+    @staticmethod
+    def _net(module: pl.LightningModule) -> Classifier:
+        assert isinstance(module, LitClassifier)
+        return module.net
+
+    @staticmethod
+    def _hook(module: pl.LightningModule) -> TrainingHook | None:
+        assert isinstance(module, LitClassifier)
+        return module.hook

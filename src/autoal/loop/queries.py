@@ -1,0 +1,80 @@
+"""Asking the strategy: the pass over the pool, the context, the selection on which all ranks agree."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autoal.loggers.base import BoughtBatch
+from autoal.models.classifier import Classifier
+from autoal.query.contract import PhaseFn, QueryContext, QueryStrategy, Selection
+from autoal.rng import stream_seed
+from autoal.training.inference import Needs, pool_pass
+from autoal.training.task import Task
+
+
+class Queries:
+    """Asks a strategy for the next query batch.
+
+    Args:
+        strategy: Chooses the samples.
+        n_query: How many.
+        task: Pool, device and recipe.
+        phase: Times and shows a phase.
+    """
+
+    def __init__(self, strategy: QueryStrategy, n_query: int, task: Task, phase: PhaseFn) -> None:
+        self._strategy = strategy
+        self._n_query = n_query
+        self._task = task
+        self._phase = phase
+        self._predictions = torch.empty(0, dtype=torch.int64)
+
+    def ask(self, net: Classifier) -> Selection:
+        """Run the pool through the network and let the strategy choose."""
+        data, needs, seed = self._task.data, self._strategy.needs, self._task.seed
+        with self._phase("pool") as progress:
+            mc_key = stream_seed(seed, "mc", data.round)
+            unlabelled = pool_pass(net, data, data.pool.unlabelled, needs, mc_key, progress=progress)
+            labelled_ids = data.pool.labelled
+            labelled = (
+                pool_pass(net, data, labelled_ids, Needs(embeddings=True), mc_key) if needs.labelled else None
+            )
+        context = QueryContext(
+            unlabelled=unlabelled,
+            labelled=labelled,
+            labelled_ids=labelled_ids,
+            labelled_targets=data.pool.labels(labelled_ids),
+            n_classes=data.dataset.info.n_classes,
+            net=net,
+            inputs=self._inputs,
+            seed=seed,
+            stream=("strategy", data.round),
+            round=data.round,
+            phase=self._phase,
+            task=self._task,
+        )
+        with self._phase("select"):
+            selection = self._strategy.query(context, self._n_query)
+        rows = torch.searchsorted(unlabelled.ids, selection.ids)
+        self._predictions = unlabelled.logits.argmax(1).cpu()[rows]
+        # All ranks hold the same outputs and streams; rank 0's word rules out a difference of rounding.
+        return data.world.broadcast(selection)
+
+    def bought(self, selection: Selection) -> BoughtBatch:
+        """Describe what was bought of a selection just made, with what the network took it for."""
+        data = self._task.data
+        # Labels that were bought before a kill are kept, so a few picks of a repeated query may not be bought.
+        bought = torch.isin(selection.ids, data.pool.labelled)
+        return BoughtBatch(
+            round=data.round + 1,
+            ids=selection.ids[bought],
+            labels=data.pool.labels(selection.ids[bought]),
+            predictions=self._predictions[bought],
+            scores=selection.scores[bought],
+            images=lambda ids: data.split("train").source.fetch(ids).cpu(),
+        )
+
+    def _inputs(self, ids: Tensor) -> Tensor:
+        raw = self._task.data.split("train").source.fetch(ids).to(self._task.device)
+        return self._task.data.transform.eval(raw, self._task.dtype)

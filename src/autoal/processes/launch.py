@@ -1,0 +1,226 @@
+"""Several processes for one experiment: who this one is, and starting those of this machine.
+
+A config with more than one device makes ``train.py`` a supervisor: it starts one process per device
+(:mod:`autoal.run.rank`), passes signals on to them, and stops them all when one of them dies. Processes that
+were placed from outside (torchrun, one SLURM task per device) are left as they are.
+
+Imports nothing heavy: the supervisor itself needs neither torch nor a GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from autoal.errors import AutoALError
+from autoal.files import write_json
+from autoal.processes.signals import StopRequest
+from autoal.processes.supervisor import RankFailure, Ranks
+
+MULTI_PROCESS_STRATEGIES = ("ddp",)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which processes this one has to start.
+
+    Attributes:
+        local: Processes on this machine.
+        nodes: Machines.
+        node: This machine, ``0 <= node < nodes``.
+        address: Where rank 0 listens.
+        port: The port it listens on.
+    """
+
+    local: int
+    nodes: int = 1
+    node: int = 0
+    address: str = "127.0.0.1"
+    port: int = 0
+
+    @property
+    def world_size(self) -> int:
+        """Processes on all machines."""
+        return self.local * self.nodes
+
+
+def global_rank() -> int:
+    """Return this process's rank in its experiment: 0 unless something started it as another."""
+    if placed_by_slurm():
+        return int(os.environ["SLURM_PROCID"])
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
+
+
+def placed() -> bool:
+    """Whether this process has been started as one rank of several."""
+    return "LOCAL_RANK" in os.environ or placed_by_slurm()
+
+
+def placed_by_slurm() -> bool:
+    """Whether SLURM started one task per device, and not one per node."""
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
+    return "LOCAL_RANK" not in os.environ and tasks > nodes
+
+
+def placement(trainer: Mapping[str, Any]) -> Placement | None:
+    """Return what this process has to start for a ``trainer`` config, or None if it runs alone or is placed.
+
+    Raises:
+        AutoALError: If the devices make no sense, or nothing says where the other machines are.
+    """
+    if placed() or trainer.get("strategy") not in MULTI_PROCESS_STRATEGIES:
+        return None
+    local, nodes = local_devices(trainer), int(trainer.get("num_nodes") or 1)
+    if local * nodes == 1:
+        return None
+    if nodes == 1:
+        return Placement(local, port=_free_port())
+    return _node_of_several(local, nodes)
+
+
+def local_devices(trainer: Mapping[str, Any]) -> int:
+    """Return the number of devices per machine that a ``trainer`` config means.
+
+    Raises:
+        AutoALError: If it is not a positive number, or there is no GPU to count.
+    """
+    devices, accelerator = trainer.get("devices"), trainer.get("accelerator")
+    if isinstance(devices, Sequence) and not isinstance(devices, str):
+        return len(devices)
+    if str(devices) in ("auto", "-1"):
+        return _count_gpus(required=accelerator == "gpu") if accelerator in ("gpu", "auto") else 1
+    try:
+        count = int(str(devices))
+    except ValueError as error:
+        raise AutoALError(f"trainer.devices={devices} is neither a number nor 'auto'") from error
+    if count < 1:
+        raise AutoALError(f"trainer.devices={devices} is not a positive number")
+    return count
+
+
+def _count_gpus(required: bool) -> int:
+    import torch  # only here: a supervisor on the CPU does without
+
+    count = torch.cuda.device_count()
+    if count == 0 and required:
+        raise AutoALError(
+            "trainer.accelerator=gpu, but this machine shows no GPU; use trainer=ddp_cpu or trainer=cpu"
+        )
+    return max(count, 1)
+
+
+def _node_of_several(local: int, nodes: int) -> Placement:
+    if "SLURM_NODEID" in os.environ:
+        job = int(os.environ["SLURM_JOB_ID"]) + int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+        # The same on every machine without asking, and another one for each job that shares them.
+        port = int(os.environ.get("MASTER_PORT", 20000 + job % 20000))
+        address = os.environ.get("MASTER_ADDR") or _first_host(os.environ["SLURM_JOB_NODELIST"])
+        return Placement(local, nodes, int(os.environ["SLURM_NODEID"]), address, port)
+    if {"MASTER_ADDR", "MASTER_PORT", "NODE_RANK"} <= os.environ.keys():
+        env = os.environ
+        return Placement(local, nodes, int(env["NODE_RANK"]), env["MASTER_ADDR"], int(env["MASTER_PORT"]))
+    raise AutoALError(
+        f"trainer.num_nodes={nodes}, but nothing starts the other machines: use hydra/launcher=slurm or torchrun, "
+        "or set MASTER_ADDR, MASTER_PORT and NODE_RANK on each"
+    )
+
+
+def _first_host(nodelist: str) -> str:
+    command = ["scontrol", "show", "hostnames", nodelist]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise AutoALError(f"cannot tell the first machine of {nodelist} ({error}); set MASTER_ADDR") from error
+    return done.stdout.split()[0]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Job:
+    """What each rank is told to run.
+
+    Attributes:
+        config: The composed config.
+        run_dir: The run directory.
+        overrides: The command line's overrides, for the record.
+        resume: Whether to continue what stands in the run directory.
+        parent: Process id of the supervisor.
+    """
+
+    config: dict[str, Any]
+    run_dir: str
+    overrides: list[str]
+    resume: bool
+    parent: int
+
+
+def run_ranks(
+    place: Placement, config: Mapping[str, Any], run_dir: Path, overrides: Sequence[str], resume: bool
+) -> dict[str, Any]:
+    """Run an experiment on several processes of this machine and wait for them.
+
+    Args:
+        place: What to start.
+        config: A composed config as plain containers.
+        run_dir: The run directory.
+        overrides: The command line's overrides, for the record.
+        resume: Whether to continue what stands in the run directory.
+
+    Returns:
+        The content of ``summary.json``; empty on machines other than the first.
+
+    Raises:
+        AutoALError: If a rank failed; all have been stopped then.
+    """
+    stop = StopRequest()
+    with tempfile.TemporaryDirectory(prefix="autoal-ranks-") as folder:
+        job = Job(dict(config), str(run_dir), list(overrides), resume, os.getpid())
+        job_file = Path(folder) / "job.json"
+        job_file.write_text(json.dumps(asdict(job)), encoding="utf-8")
+        command = [sys.executable, "-m", "autoal.run.rank", str(job_file)]
+        ranks = Ranks(command, [_environment(place, i) for i in range(place.local)], Path(folder))
+        try:
+            signum = ranks.run(stop)
+        except RankFailure as failure:
+            if failure.unexplained:
+                _mark_failed(run_dir, str(failure))
+            raise AutoALError(str(failure)) from failure
+        if signum:
+            stop.leave(signum, main=place.node == 0)
+        return ranks.result()
+
+
+def _environment(place: Placement, local_rank: int) -> dict[str, str]:
+    env = dict(os.environ)
+    env["MASTER_ADDR"], env["MASTER_PORT"] = place.address, str(place.port)
+    env["WORLD_SIZE"], env["NODE_RANK"] = str(place.world_size), str(place.node)
+    env["LOCAL_RANK"], env["RANK"] = str(local_rank), str(place.node * place.local + local_rank)
+    cores = len(os.sched_getaffinity(0))
+    # Each process would take every core for its threads, and they would wait for each other.
+    env.setdefault("OMP_NUM_THREADS", str(max(1, cores // place.local)))
+    return env
+
+
+def _mark_failed(run_dir: Path, message: str) -> None:
+    """Write into the summary what ended the run, which a killed rank 0 could not."""
+    path = run_dir / "summary.json"
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # it died before there was a summary
+    if summary.get("status") != "finished":
+        write_json(path, {**summary, "status": "failed", "message": message})

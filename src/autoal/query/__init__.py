@@ -1,0 +1,1 @@
+"""What a query strategy is: the contract, the registry, and what strategies of strategies share."""

@@ -1,0 +1,73 @@
+"""What strategies that choose among others share: the candidates, their needs, hooks and state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autoal.errors import AutoALError
+from autoal.kernels.types import Picks
+from autoal.models.classifier import Classifier
+from autoal.query.contract import QueryContext, QueryStrategy, silent_phase
+from autoal.query.registry import build
+from autoal.training.hooks import TrainingHook, join_hooks
+from autoal.training.inference import Needs
+from autoal.training.task import Task
+
+
+class CandidateStrategy(QueryStrategy):
+    """Base of strategies that choose among candidates.
+
+    Args:
+        candidates: Two or more strategies: names, or mappings of ``name`` and options.
+    """
+
+    def __init__(self, candidates: Sequence[str | Mapping[str, Any]]) -> None:
+        if isinstance(candidates, str) or len(candidates) < 2:
+            raise AutoALError(f"{self.name}: candidates={candidates} must list at least two strategies")
+        self.arms: list[QueryStrategy] = [build(spec) for spec in candidates]
+        names = [arm.name for arm in self.arms]
+        self.labels = [n if names.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(names)]
+
+    @property
+    def needs(self) -> Needs:
+        """What any candidate needs, and what the choice among them needs."""
+        needs = Needs(labelled=True)
+        for arm in self.arms:
+            needs = needs | arm.needs
+        return needs
+
+    def check(self, net: Classifier) -> None:
+        """Refuse what any candidate refuses."""
+        for arm in self.arms:
+            arm.check(net)
+
+    def training_hook(self, task: Task) -> TrainingHook | None:
+        """Return the candidates' hooks: the classifier they query is one and the same."""
+        return join_hooks([arm.training_hook(task) for arm in self.arms])
+
+    def ask(self, ctx: QueryContext, k: int, n: int) -> Picks:
+        """Return candidate k's picks, timed as ``arm_<name>``; phases of its own would count twice."""
+        with ctx.phase(f"arm_{self.labels[k]}") as progress:
+            picks = self.arms[k].select(replace(ctx.within("arm", k), phase=silent_phase), n)
+            progress(1, 1)
+        return picks
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the candidates' states."""
+        return {"arms": [arm.state_dict() for arm in self.arms]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
+        for arm, arm_state in zip(self.arms, state["arms"], strict=True):
+            arm.load_state_dict(arm_state)
+
+
+def bought_rows(ctx: QueryContext, ids: Tensor) -> Tensor:
+    """Return the place of each id ``(n,)`` in ``ctx.labelled_ids``, or -1 where it was not bought."""
+    place = torch.searchsorted(ctx.labelled_ids, ids).clamp(max=len(ctx.labelled_ids) - 1)
+    return torch.where(ctx.labelled_ids[place] == ids, place, -1)

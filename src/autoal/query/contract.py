@@ -1,0 +1,200 @@
+"""What a query strategy is: what it needs, what it is given, and the contract it keeps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from autoal import rng
+from autoal.errors import AutoALError
+from autoal.kernels.topk import top_n
+from autoal.kernels.types import Picks
+from autoal.models.classifier import Classifier
+from autoal.training.inference import Needs, PoolOutputs, ProgressFn
+
+if TYPE_CHECKING:
+    from autoal.training.hooks import TrainingHook
+    from autoal.training.task import Task
+
+PhaseFn = Callable[[str], AbstractContextManager[ProgressFn]]
+"""``with phase("search") as progress: progress(done, total)`` times a phase and shows it."""
+
+
+@dataclass(frozen=True)
+class StrategyInfo:
+    """What ``autoal list strategies`` shows.
+
+    Attributes:
+        family: ``"random"``, ``"uncertainty"``, ``"Bayesian"``, ``"diversity"``, ``"hybrid"``,
+            ``"adversarial"``, ``"learned"`` or ``"search"``.
+        summary: One line.
+        paper: Authors and title.
+        venue: Where and when it appeared.
+    """
+
+    family: str
+    summary: str
+    paper: str = ""
+    venue: str = ""
+
+
+class Selection(NamedTuple):
+    """What a query returns.
+
+    Attributes:
+        ids: ``(n,)`` int64 sample ids, in order of choice.
+        scores: ``(n,)`` float; higher means more wanted.
+        log: Named scalars for the round's row.
+    """
+
+    ids: Tensor
+    scores: Tensor
+    log: dict[str, float]
+
+
+@contextmanager
+def silent_phase(name: str) -> Iterator[ProgressFn]:
+    """Stand in for a :data:`PhaseFn` where nobody watches."""
+    yield lambda done, total: None
+
+
+@dataclass(frozen=True)
+class QueryContext:
+    """Everything a strategy may look at when it is asked for a query.
+
+    It holds bought labels alone; nothing here leads to a label of the unlabelled pool.
+
+    Attributes:
+        unlabelled: Outputs of the classifier on the unlabelled pool.
+        labelled: Outputs on the labelled pool (if the strategy needs them), in ascending id order.
+        labelled_targets: Bought labels ``(L,)`` in the order of ``labelled_ids``.
+        labelled_ids: Ids of the labelled pool, ascending ``(L,)``.
+        n_classes: Number of classes C, from the dataset's metadata.
+        net: The trained classifier; strategies leave it as it is.
+        inputs: ``inputs(ids) -> (B, *input_shape)``: eval-transformed network inputs on the device.
+        seed: The experiment's seed.
+        stream: Name of this query's random stream, unique per round.
+        round: The round that ends with this query.
+        phase: Times and shows a named phase of the query.
+        task: Trains further networks by the experiment's own recipe; None outside an experiment.
+    """
+
+    unlabelled: PoolOutputs
+    labelled_ids: Tensor
+    labelled_targets: Tensor
+    n_classes: int
+    net: Classifier
+    inputs: Callable[[Tensor], Tensor]
+    seed: int = 0
+    stream: tuple[str | int, ...] = ("strategy",)
+    round: int = 0
+    labelled: PoolOutputs | None = None
+    phase: PhaseFn = field(default=silent_phase)
+    task: Task | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the outputs live."""
+        return self.unlabelled.logits.device
+
+    def generator(self, *name: str | int) -> torch.Generator:
+        """Return a CPU generator for a named purpose within this query."""
+        return rng.generator(self.seed, *self.stream, *name)
+
+    def stream_seed(self, *name: str | int) -> int:
+        """Return the seed of a named purpose within this query."""
+        return rng.stream_seed(self.seed, *self.stream, *name)
+
+    def within(self, *name: str | int) -> QueryContext:
+        """Return the context with its random streams moved under a further name."""
+        return replace(self, stream=(*self.stream, *name))
+
+
+class QueryStrategy(ABC):
+    """Base of every strategy. A new one is one file, one YAML and one test.
+
+    Subclasses set :attr:`info`, state their :attr:`needs` and implement :meth:`select`; the public entry
+    is :meth:`query`, which holds every strategy to the same contract. They are registered by
+    :func:`autoal.query.registry.register`, which sets :attr:`name`.
+    """
+
+    name: ClassVar[str] = ""
+    info: ClassVar[StrategyInfo]
+
+    @property
+    def needs(self) -> Needs:
+        """What the pool pass must compute."""
+        return Needs()
+
+    def check(self, net: Classifier) -> None:
+        """Refuse an experiment that the strategy can't run in, before anything is trained.
+
+        Raises:
+            AutoALError: If the strategy needs dropout and the network has none.
+        """
+        if self.needs.mc_samples and net.dropout == 0.0:
+            raise AutoALError(
+                f"strategy '{self.name}' needs Monte-Carlo dropout, but backbone.dropout=0; "
+                "set backbone.dropout to a value in (0, 1), e.g. backbone.dropout=0.5"
+            )
+
+    def training_hook(self, task: Task) -> TrainingHook | None:
+        """Return what this strategy adds to the classifier's training, or None; called once, before it.
+
+        Args:
+            task: The experiment's recipe, data and seed.
+        """
+        return None
+
+    def query(self, ctx: QueryContext, n: int) -> Selection:
+        """Choose exactly ``n`` unique ids of the unlabelled pool.
+
+        Args:
+            ctx: The state of the experiment.
+            n: The query batch, ``1 <= n <= len(ctx.unlabelled)``.
+
+        Raises:
+            AutoALError: If n does not fit, or the network's outputs are not finite.
+        """
+        size = len(ctx.unlabelled)
+        if not 1 <= n <= size:
+            raise AutoALError(f"can't query {n} samples from an unlabelled pool of {size}")
+        if not torch.isfinite(ctx.unlabelled.logits).all():
+            row = int((~torch.isfinite(ctx.unlabelled.logits)).any(1).nonzero()[0])
+            raise AutoALError(f"the classifier's logits of sample {int(ctx.unlabelled.ids[row])} are not finite")
+        picks = self.select(ctx, n)
+        rows = picks.index.cpu()
+        if rows.shape != (n,) or len(rows.unique()) != n:
+            raise RuntimeError(f"strategy {self.name} broke its contract: {len(rows.unique())} of {n} unique rows")
+        return Selection(ctx.unlabelled.ids[rows], picks.score.detach().double().cpu(), picks.log)
+
+    @abstractmethod
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Choose ``n`` rows of ``ctx.unlabelled``; sizes and logits have been checked."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what must survive a resume (tensors, numbers, strings, lists and dicts of them)."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  a stateless strategy needs none
+        """Restore :meth:`state_dict`."""
+
+
+class ScoreStrategy(QueryStrategy):
+    """A strategy that scores each sample by itself and takes the n best; ties go to the lower id."""
+
+    @abstractmethod
+    def score(self, ctx: QueryContext) -> Tensor:
+        """Return the score of each unlabelled sample, ``(N,)``, higher = more wanted."""
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Take the n highest scores."""
+        score = self.score(ctx)
+        rows = top_n(score, n)
+        return Picks(rows, score[rows], {})

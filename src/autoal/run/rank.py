@@ -1,0 +1,76 @@
+"""One rank of an experiment: ``python -m autoal.run.rank JOB``, started by :mod:`autoal.processes.launch`."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autoal.errors import AutoALError
+from autoal.processes.launch import Job
+from autoal.processes.signals import EXIT_INTERRUPTED
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run this rank's part; returns the exit status.
+
+    Args:
+        argv: The job file; default: the command line's.
+    """
+    path = Path((sys.argv[1:] if argv is None else argv)[0])
+    job = Job(**json.loads(path.read_text(encoding="utf-8")))
+    _end_with(job.parent)
+    try:
+        summary = _run(job)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except AutoALError as error:
+        _report(path, {"error": str(error), "explained": True})
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        _report(path, {"error": first, "explained": False})
+        return 1
+    _report(path, {"summary": summary})
+    return 0
+
+
+def _run(job: Job) -> dict[str, Any]:
+    from autoal.logs import quiet
+    from autoal.run.experiment import Experiment  # after the parent is watched: the import takes seconds
+
+    quiet()
+    return Experiment.build(job.config, Path(job.run_dir), job.overrides).run(resume=job.resume)
+
+
+def _end_with(parent: int) -> None:
+    """Have the kernel send SIGTERM when the supervisor dies, so that no rank is left behind."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def _report(job_file: Path, report: dict[str, Any]) -> None:
+    rank = os.environ["LOCAL_RANK"]
+    try:
+        job_file.with_name(f"rank{rank}.json").write_text(json.dumps(report), encoding="utf-8")
+    except OSError:
+        traceback.print_exc()  # the supervisor is gone, and its folder with it
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: tearing down a process group whose peers are gone may never return.
+    os._exit(status)

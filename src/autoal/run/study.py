@@ -1,0 +1,225 @@
+"""Studies: many runs of a few settings, resumable, collected into CSV files that a repository can keep.
+
+A study is a short script in ``experiments/<study>/run.py`` that names its settings and calls :func:`main`::
+
+    python experiments/<study>/run.py            # run what is missing, then collect
+    python experiments/<study>/run.py --jobs 2   # in two processes
+    python experiments/<study>/run.py --collect  # collect what there is
+
+Overrides after ``--`` go to every run, e.g. ``-- paths.data_dir=/data trainer=gpu``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autoal.errors import AutoALError
+from autoal.files import atomic_open
+
+SLOW = (
+    *("loss_prediction", "waal", "coregcn", "uncertaingcn", "albl", "tailor", "autoal", "autoal_paper"),
+    *("autoal_released", "vaal", "ensemble_var_ratio", "adversarial_deepfool", "adversarial_bim"),
+)
+"""Strategies that cost many times a margin query, by and large in that order."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One dataset, recipe and budget, on which strategies are compared in pairs.
+
+    Attributes:
+        name: Name of the setting and of its CSV file.
+        overrides: Hydra overrides that all of its runs share.
+        strategies: Strategy names, or ``(label, overrides...)`` for a strategy with options.
+        seeds: Seeds, the same for every strategy.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    strategies: tuple[str | tuple[str, ...], ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study."""
+
+    setting: Setting
+    label: str
+    overrides: tuple[str, ...]
+    seed: int
+
+    def run_dir(self, root: Path) -> Path:
+        """Return where the run stands under the study's root."""
+        return root / self.setting.name / self.label / f"seed={self.seed}"
+
+
+def cells(settings: Sequence[Setting]) -> Iterator[Cell]:
+    """Yield every run, seed by seed, so that an unfinished study is still a paired one."""
+    for setting in settings:
+        for seed in setting.seeds:
+            for strategy in setting.strategies:
+                label, *options = (strategy,) if isinstance(strategy, str) else strategy
+                chosen = [o for o in options if o.startswith("strategy=")] or [f"strategy={label}"]
+                rest = [o for o in options if not o.startswith("strategy=")]
+                overrides = (*setting.overrides, *chosen, *rest, f"seed={seed}")
+                yield Cell(setting, label, overrides, seed)
+
+
+def every_strategy(options: Mapping[str, Sequence[str]] | None = None) -> tuple[str | tuple[str, ...], ...]:
+    """Return all strategies: random first, the :data:`SLOW` ones last, so that an early stop leaves most.
+
+    Args:
+        options: Overrides of some of them, by name.
+    """
+    from autoal.config.command_line import choices
+
+    place = {"random": -1} | {name: i for i, name in enumerate(SLOW, 1)}
+    names = sorted(choices("strategy"), key=lambda name: (place.get(name, 0), name))
+    return tuple((name, *options[name]) if options and name in options else name for name in names)
+
+
+def finished(run_dir: Path) -> bool:
+    """Say whether a run directory holds a finished run."""
+    try:
+        status = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))["status"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(status == "finished")
+
+
+def run_cell(cell: Cell, root: Path) -> None:
+    """Run one cell in this process; what an interrupted run left there is removed first."""
+    import shutil
+
+    from hydra import compose, initialize_config_dir
+
+    from autoal.config.command_line import conf_dir
+    from autoal.logs import quiet
+    from autoal.run.experiment import Experiment
+
+    run_dir = cell.run_dir(root)
+    shutil.rmtree(run_dir, ignore_errors=True)
+    quiet()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = compose("train", overrides=list(cell.overrides))
+    Experiment.build(config, run_dir, cell.overrides).run()
+
+
+def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str, int]:
+    """Write one CSV per setting with every round of every finished run; returns the number of runs in each.
+
+    Runs that the CSV holds and ``root`` does not (another machine's) stay, unless their recipe is another one.
+    """
+    import pandas as pd
+
+    counts: dict[str, int] = {}
+    for setting in settings:
+        tables = []
+        for cell in cells([setting]):
+            run_dir = cell.run_dir(root)
+            if not finished(run_dir):
+                continue
+            summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
+            table = pd.read_csv(run_dir / "rounds.csv")
+            table.insert(0, "recipe", summary["recipe"])
+            table.insert(0, "seed", cell.seed)
+            table.insert(0, "strategy", cell.label)
+            table.insert(0, "setting", setting.name)
+            tables.append(table)
+        path = results / f"{setting.name}.csv"
+        if tables and path.exists():
+            known = pd.read_csv(path, dtype={"recipe": str})
+            fresh = pd.concat(tables)
+            here = pd.MultiIndex.from_frame(fresh[["strategy", "seed"]])
+            there = pd.MultiIndex.from_frame(known[["strategy", "seed"]])
+            kept = known[~there.isin(here) & known["recipe"].isin(fresh["recipe"])]
+            tables += [run for _, run in kept.groupby(["strategy", "seed"], sort=False)]
+        if tables:
+            with atomic_open(path) as file:
+                pd.concat(tables).to_csv(file, index=False, float_format="%.6g")
+        counts[setting.name] = len(tables)
+    return counts
+
+
+def main(
+    study: Path, settings: Sequence[Setting], argv: Sequence[str] | None = None, runs: str | None = None
+) -> bool:
+    """Run a study's command line.
+
+    Args:
+        study: The study's folder, ``Path(__file__).parent`` of its script.
+        settings: What to run.
+        argv: Arguments; default the command line's.
+        runs: Folder of ``runs/studies`` for the runs, which studies of the same settings share; default the
+            study's name.
+
+    Returns:
+        Whether results were collected: not in a process that carries out a part of the runs for another.
+    """
+    parser = argparse.ArgumentParser(description=f"Run the study {study.name} and collect its results.")
+    parser.add_argument(
+        "--root", type=Path, default=Path("runs") / "studies" / (runs or study.name), help="run directories"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--shard", default="0/1", help=argparse.SUPPRESS)
+    parser.add_argument("--settings", nargs="*", default=None, help="only these settings")
+    parser.add_argument("--seeds", nargs="*", type=int, default=None, help="only these seeds")
+    parser.add_argument("--strategies", nargs="*", default=None, help="only these strategies")
+    parser.add_argument("--collect", action="store_true", help="run nothing")
+    parser.epilog = "Overrides after -- go to every run, e.g. -- paths.data_dir=/data trainer=gpu"
+    words, extra = split_overrides(sys.argv[1:] if argv is None else argv)
+    args = parser.parse_args(words)
+    settings = [replace(s, overrides=(*s.overrides, *extra)) for s in settings]
+    todo = [
+        c
+        for c in cells(settings)
+        if (args.settings is None or c.setting.name in args.settings)
+        and (args.seeds is None or c.seed in args.seeds)
+        and (args.strategies is None or c.label in args.strategies)
+        and not finished(c.run_dir(args.root))
+    ]
+    if args.collect:
+        todo = []
+    index, count = (int(part) for part in args.shard.split("/"))
+    if args.jobs > 1:
+        _in_processes(args.jobs, words, extra)
+    else:
+        for number, cell in enumerate(todo):
+            if number % count == index:
+                print(f"[{number + 1}/{len(todo)}] {cell.setting.name} {cell.label} seed {cell.seed}", flush=True)
+                try:
+                    run_cell(cell, args.root)
+                except AutoALError as error:
+                    print(f"error: {cell.run_dir(args.root)}: {error}", file=sys.stderr, flush=True)
+    if count == 1:
+        for name, n in collect(settings, args.root, study / "results").items():
+            print(f"{name}: {n} finished runs in {study / 'results' / (name + '.csv')}")
+    return count == 1
+
+
+def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split a command line at ``--`` into the study's own words and Hydra overrides for every run."""
+    words = list(argv)
+    cut = words.index("--") if "--" in words else len(words)
+    return words[:cut], words[cut + 1 :]
+
+
+def _in_processes(jobs: int, words: Sequence[str], extra: Sequence[str]) -> None:
+    """Run the same command once per shard, one thread each."""
+    import os
+
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, sys.argv[0], *words]
+    running = [
+        subprocess.Popen([*command, "--jobs", "1", "--shard", f"{i}/{jobs}", "--", *extra], env=environment)
+        for i in range(jobs)
+    ]
+    for process in running:
+        process.wait()

@@ -1,0 +1,135 @@
+"""A run directory: who may write it, and the files in it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autoal.errors import AutoALError
+from autoal.files import atomic_open, write_json
+from autoal.rundir.ledger import Ledger
+from autoal.rundir.locks import take_lock
+
+COLUMNS = (
+    "round",
+    "n_labeled",
+    "test_acc",
+    "test_loss",
+    "val_acc",
+    "train_acc",
+    "epochs",
+    "seconds_train",
+    "seconds_pool",
+    "seconds_search",
+    "seconds_select",
+    "seconds_test",
+)
+"""The columns of ``rounds.csv`` that every strategy has, in order."""
+
+
+class RunDir:
+    """The files of one run.
+
+    Args:
+        path: The directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ledger = Ledger(path / "ledger.jsonl")
+        self.rounds_csv = path / "rounds.csv"
+        self.summary_json = path / "summary.json"
+        self.checkpoint = path / "checkpoints" / "last.ckpt"
+        self.log_file = path / "train.log"
+        self.curve_png = path / "curve.png"
+        self._lock: int | None = None
+
+    def claim(self, resume: bool = False) -> None:
+        """Take the directory for this process; held until the process ends or :meth:`release`.
+
+        Args:
+            resume: Whether a run that stands there is to be continued (else it is an error).
+
+        Raises:
+            AutoALError: If it can't be written, another process works in it, or it holds a run.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = take_lock(self.path / ".lock")
+        except OSError as error:
+            raise AutoALError(f"cannot write the run directory {self.path}: {error.strerror or error}") from error
+        if lock is None:
+            raise AutoALError(f"another process is working in the run directory {self.path}")
+        self._lock = lock
+        if not resume and (self.summary_json.exists() or self.ledger.path.exists()):
+            self.release()
+            raise AutoALError(
+                f"{self.path} already holds a run; continue it with resume={self.path} "
+                "or choose another paths.run_dir"
+            )
+
+    def release(self) -> None:
+        """Give the directory up."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def write_config(self, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+        """Write the composed config and the overrides under ``.hydra``, as Hydra itself would."""
+        for name, value in (("config", dict(config)), ("overrides", list(overrides))):
+            with atomic_open(self.path / ".hydra" / f"{name}.yaml") as file:
+                yaml.safe_dump(value, file, sort_keys=False)
+
+    def write_rounds(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write ``rounds.csv``: the common columns, then whatever the strategy logged."""
+        extra = [key for row in rows for key in row if key not in COLUMNS]
+        header = [*COLUMNS, *dict.fromkeys(extra)]
+        with atomic_open(self.rounds_csv) as file:
+            writer = csv.DictWriter(file, fieldnames=header, restval="", lineterminator="\n")
+            writer.writeheader()
+            for row in rows:
+                writer.writerow({k: _cell(v) for k, v in row.items()})
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write ``summary.json``."""
+        write_json(self.summary_json, dict(summary))
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    # repr keeps every bit of a float; whole numbers of seconds need no more than microseconds.
+    return repr(value) if isinstance(value, float) else value
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    names = ("autoal", "torch", "torchvision", "lightning", "numpy", "scikit-learn")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """Return the commit of the checkout that the package runs from, with ``-dirty`` where it differs."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

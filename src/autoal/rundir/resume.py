@@ -1,0 +1,144 @@
+"""Whether a run starts, continues or is finished already, and with which config it continues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autoal.errors import AutoALError
+from autoal.rundir.recipe import NOT_RECIPE, RECIPE_TRAINER_KEYS, recipe_of
+
+FREE_GROUPS = ("trainer", "paths", "logger")
+"""Groups that a resume may change, but for the trainer's keys that belong to the recipe."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """How to go about a run.
+
+    Attributes:
+        config: The config to run with.
+        run_dir: The run directory.
+        resume: Whether to continue what stands there.
+        summary: What the run ended with, if it is finished already.
+    """
+
+    config: dict[str, Any]
+    run_dir: Path
+    resume: bool
+    summary: dict[str, Any] | None = None
+
+
+def resumed(run_dir: Path, composed: Mapping[str, Any], overrides: Sequence[str]) -> Start:
+    """Continue a run with the config it was started with.
+
+    Args:
+        run_dir: The run directory.
+        composed: The config that this command line composes.
+        overrides: This command line's overrides; those of the trainer, the paths and the loggers count.
+
+    Raises:
+        AutoALError: If there is no run, or an override would change what has been trained so far.
+    """
+    config = _own_config(run_dir)
+    for key in (_key(o) for o in overrides):
+        group, _, rest = key.partition(".")
+        if key in ("resume", "") or group == "hydra":
+            continue
+        if group in FREE_GROUPS or rest in NOT_RECIPE.get(group, ()):
+            _copy(config, composed, key)
+        elif _value(config, key) != _value(composed, key):
+            raise AutoALError(
+                f"{key}={_value(composed, key)} can't be given with resume: {run_dir} was started with "
+                f"{key}={_value(config, key)}; leave it out, or start a new run"
+            )
+    _refuse_other_recipe(run_dir, config)
+    return _start(config, run_dir)
+
+
+def same_cell(run_dir: Path, composed: dict[str, Any]) -> Start:
+    """Start, continue or skip a cell of a sweep, whichever its directory calls for.
+
+    Raises:
+        AutoALError: If another experiment stands in the directory.
+    """
+    if not (run_dir / ".hydra" / "config.yaml").exists():
+        return Start(composed, run_dir, resume=False)
+    own = _own_config(run_dir)
+    for key in ("seed", "strategy"):
+        if own.get(key) != composed.get(key):
+            raise AutoALError(f"{run_dir} holds a run with another {key}; give the sweep another hydra.sweep.dir")
+    _refuse_other_recipe(run_dir, composed)
+    return _start(composed, run_dir)
+
+
+def _start(config: dict[str, Any], run_dir: Path) -> Start:
+    summary = read_summary(run_dir)
+    return Start(config, run_dir, resume=True, summary=summary if _finished(summary) else None)
+
+
+def _finished(summary: Mapping[str, Any] | None) -> bool:
+    return summary is not None and summary.get("status") == "finished"
+
+
+def read_summary(run_dir: Path) -> dict[str, Any] | None:
+    """Read a run's ``summary.json``; None where there is none that can be read."""
+    try:
+        summary: dict[str, Any] = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return summary
+
+
+def _own_config(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / ".hydra" / "config.yaml"
+    try:
+        config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise AutoALError(f"{run_dir} holds no run to resume (no .hydra/config.yaml)") from error
+    except (OSError, yaml.YAMLError) as error:
+        raise AutoALError(f"cannot read {path}: {error}") from error
+    return config
+
+
+def _refuse_other_recipe(run_dir: Path, config: Mapping[str, Any]) -> None:
+    """Name the first key of the recipe in which a config differs from a run's own."""
+    own, other = recipe_of(_own_config(run_dir)), recipe_of(config)
+    for group in own:
+        for key in (*own[group], *other[group]):
+            mine, new = own[group].get(key), other[group].get(key)
+            if mine == new:
+                continue
+            keep = f"; add {group}.{key}={'null' if mine is None else mine}" if key in RECIPE_TRAINER_KEYS else ""
+            raise AutoALError(
+                f"{group}.{key}={new} would change the recipe of {run_dir}, which was started with {mine}{keep}"
+            )
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~").partition("@")[0].replace("/", ".").strip()
+
+
+def _value(config: Mapping[str, Any], key: str) -> Any:
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return None
+        node = node[part]
+    return node
+
+
+def _copy(config: dict[str, Any], source: Mapping[str, Any], key: str) -> None:
+    *groups, last = key.split(".")
+    for part in groups:
+        config = config.setdefault(part, {})
+    value = _value(source, key)
+    if value is None and last not in (_value(source, ".".join(groups)) or {} if groups else source):
+        config.pop(last, None)
+    else:
+        config[last] = value

@@ -1,0 +1,1 @@
+"""How a classifier is trained and evaluated: the Lightning module, its recipe, hooks and the pool pass."""

@@ -1,0 +1,70 @@
+"""The LightningModule that trains the task model."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from autoal.data.batch import Batch
+from autoal.models.classifier import Classifier
+from autoal.training.hooks import TrainingHook
+from autoal.training.optim import OptimizerRecipe
+from autoal.training.task import count_correct, training_loss
+
+
+class LitClassifier(pl.LightningModule):
+    """Cross-entropy training of a :class:`~autoal.models.classifier.Classifier`.
+
+    It counts what it sees, without a device synchronisation per step; the callback reads the counts at the
+    end of an epoch.
+
+    Args:
+        net: The network.
+        recipe: Optimiser and schedule.
+        hook: What the strategy adds to the training, or None.
+    """
+
+    def __init__(self, net: Classifier, recipe: OptimizerRecipe, hook: TrainingHook | None = None) -> None:
+        super().__init__()
+        self.net = net
+        self.recipe = recipe
+        self.hook = hook
+        self._sums: Tensor | None = None
+        self._hook_seconds = 0.0
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the weighted loss of a batch."""
+        loss, out = training_loss(self.net, batch)
+        # All samples of a batch weigh the same, so dividing by that weight gives the plain sum of losses.
+        weight = batch.weights.max().to(loss.device, torch.float64)
+        total = torch.where(weight > 0, loss.detach().double() / weight, 0.0)
+        seen = (batch.weights > 0).sum().to(loss.device, torch.float64)
+        sums = torch.stack([total, count_correct(out.logits, batch), seen])
+        self._sums = sums if self._sums is None else self._sums + sums
+        if self.hook is not None:
+            start = time.perf_counter()
+            extra = self.hook.extra_loss(self.net, batch, out)
+            self._hook_seconds += time.perf_counter() - start
+            loss = loss if extra is None else loss + extra
+        return loss
+
+    def take_epoch_sums(self) -> Tensor:
+        """Return and reset (sum of losses, right predictions, samples seen) of this rank, ``(3,)``."""
+        sums = torch.zeros(3, dtype=torch.float64) if self._sums is None else self._sums
+        self._sums = None
+        return sums
+
+    def take_hook_seconds(self) -> float:
+        """Return and reset the seconds spent in the hook's extra losses, without their backward passes."""
+        seconds, self._hook_seconds = self._hook_seconds, 0.0
+        return seconds
+
+    def configure_optimizers(self) -> Any:
+        """Make a fresh optimiser and schedule; called anew in every round."""
+        optimizer = self.recipe.optimizer(self.parameters())
+        scheduler = self.recipe.scheduler(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}

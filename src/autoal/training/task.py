@@ -1,0 +1,133 @@
+"""How a classifier is trained in one experiment: once as a Lightning module, and as a plain loop.
+
+The Lightning trainer trains the task model. Strategies that need further networks of the same kind (FitNet,
+ensemble members) train them here by the same protocol: same loss, optimiser, order streams and stop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from autoal.data.batch import Batch
+from autoal.data.datamodule import ActiveLearningDataModule
+from autoal.models.build import ClassifierFactory
+from autoal.models.classifier import Classifier, ClassifierOutput, DropoutKey
+from autoal.rng import stream_seed
+from autoal.training.inference import ProgressFn, network_dtype
+from autoal.training.optim import OptimizerRecipe
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a training ended.
+
+    Attributes:
+        epochs: Epochs trained.
+        train_acc: Running training accuracy of the last epoch.
+        steps: Optimiser steps taken.
+    """
+
+    epochs: int
+    train_acc: float
+    steps: int
+
+
+def training_loss(net: Classifier, batch: Batch) -> tuple[Tensor, ClassifierOutput]:
+    """Return the weighted cross-entropy of a batch and the outputs it came from.
+
+    The weights make the mean over ranks of this sum the mean over the global batch.
+    """
+    device = next(net.parameters()).device
+    key = DropoutKey(stream_seed(batch.epoch_key, "dropout"), batch.ids.to(device))
+    out = net(batch.inputs, key)
+    loss = nn.functional.cross_entropy(out.logits, batch.targets.to(device), reduction="none")
+    return (loss * batch.weights.to(loss)).sum(), out
+
+
+@dataclass
+class Task:
+    """The experiment's recipe for classifiers.
+
+    Attributes:
+        factory: Builds networks.
+        optimizer: The update rule and its schedule.
+        data: Inputs, pool and this rank's place.
+        seed: The experiment's seed.
+        epochs: Upper bound of epochs.
+        stop_train_acc: Stop when the running training accuracy of an epoch reaches it; None: never.
+        device: Where networks live.
+        dtype: Floating type of the networks.
+    """
+
+    factory: ClassifierFactory
+    optimizer: OptimizerRecipe
+    data: ActiveLearningDataModule
+    seed: int
+    epochs: int
+    stop_train_acc: float | None
+    device: torch.device = torch.device("cpu")
+    dtype: torch.dtype = torch.float32
+
+    def new_net(self, *stream: str | int, n_outputs: int | None = None) -> Classifier:
+        """Build a network on the device whose initial weights follow from the seed and the name."""
+        net = self.factory.build(stream_seed(self.seed, *stream), n_outputs)
+        return net.to(device=self.device, dtype=self.dtype)
+
+    def initial_net(self) -> Classifier:
+        """Build a network with the initial weights that every round and every strategy starts from."""
+        return self.new_net("init")
+
+    def fit(
+        self,
+        net: Classifier,
+        ids: Tensor,
+        targets: Tensor,
+        stream: tuple[str | int, ...],
+        progress: ProgressFn | None = None,
+        max_steps: int | None = None,
+    ) -> FitResult:
+        """Train a network on bought samples by the task's protocol, on every rank alike.
+
+        Args:
+            net: The network, changed in place.
+            ids: Sample ids ``(n,)``.
+            targets: Their bought labels ``(n,)``.
+            stream: Names the order, augmentation and dropout streams.
+            progress: Told (epochs done, upper bound).
+            max_steps: A further bound on optimiser steps.
+        """
+        world = self.data.world
+        optimizer = self.optimizer.optimizer(net.parameters())
+        scheduler = self.optimizer.scheduler(optimizer)
+        steps, accuracy, epoch = 0, 0.0, 0
+        net.train()
+        for epoch in range(1, self.epochs + 1):
+            correct = torch.zeros((), dtype=torch.float64, device=self.device)
+            for raw in self.data.train_loader(ids, targets, stream, epoch - 1):
+                batch = self.data.to_network(raw._replace(inputs=raw.inputs.to(self.device)), network_dtype(net))
+                optimizer.zero_grad(set_to_none=True)
+                loss, out = training_loss(net, batch)
+                loss.backward()
+                world.average_gradients(net.parameters())
+                optimizer.step()
+                correct += count_correct(out.logits, batch)
+                steps += 1
+                if max_steps is not None and steps >= max_steps:
+                    break
+            scheduler.step()
+            accuracy = float(world.sum(correct)) / len(ids)
+            if progress is not None:
+                progress(epoch, self.epochs)
+            done = max_steps is not None and steps >= max_steps
+            if done or (self.stop_train_acc is not None and accuracy >= self.stop_train_acc):
+                break
+        return FitResult(epoch, accuracy, steps)
+
+
+def count_correct(logits: Tensor, batch: Batch) -> Tensor:
+    """Count right predictions, leaving out the samples of weight 0 that only fill a rank."""
+    right = logits.detach().argmax(1) == batch.targets.to(logits.device)
+    return (right & (batch.weights.to(logits.device) > 0)).sum().double()

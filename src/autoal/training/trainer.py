@@ -1,0 +1,80 @@
+"""The Lightning trainer of an experiment, from its ``trainer`` config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+
+from autoal.distributed import PATIENCE
+from autoal.errors import AutoALError
+from autoal.processes.launch import placed_by_slurm
+from autoal.rundir.checkpoints import AtomicCheckpointIO
+
+OUR_KEYS = ("name", "flush_denormal", "data_on_device_gib", "prefetch")
+"""Keys of a ``trainer`` config that are not arguments of Lightning's Trainer."""
+
+
+def build_trainer(config: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
+    """Build the trainer that runs all rounds in one fit.
+
+    Args:
+        config: A ``trainer`` config.
+        callbacks: What it calls.
+
+    Raises:
+        AutoALError: If the config asks for what this machine has not.
+    """
+    options = {k: v for k, v in config.items() if k not in OUR_KEYS}
+    # Small networks trained to zero loss fill with denormal numbers, which a CPU adds five times slower.
+    torch.set_flush_denormal(bool(config.get("flush_denormal", True)))
+    _check_devices(options)
+    environment = _environment()
+    if options.get("strategy") == "ddp":
+        options["strategy"] = DDPStrategy(
+            process_group_backend="gloo" if options.get("accelerator") == "cpu" else None,
+            timeout=PATIENCE,
+        )
+    trainer = pl.Trainer(
+        **options,
+        max_epochs=-1,
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=False,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO(), environment],
+    )
+    # Before each step Lightning broadcasts whether rank 0 was sent SIGTERM and waits for the answer, which
+    # keeps the CPU from running ahead of a GPU; the loop's own agreement takes its place.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    return trainer
+
+
+def _environment() -> ClusterEnvironment:
+    """Return where this process learns its rank from; Lightning's own guess takes a batch shell for a task."""
+    if TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    if placed_by_slurm():
+        return SLURMEnvironment(auto_requeue=False)
+    return LightningEnvironment()
+
+
+def _check_devices(options: Mapping[str, Any]) -> None:
+    accelerator = options.get("accelerator")
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise AutoALError(f"trainer.accelerator={accelerator}, but torch finds no GPU here; use trainer=cpu")
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    if options.get("sync_batchnorm") and on_cpu:
+        raise AutoALError("trainer.sync_batchnorm=true works on GPUs alone; set trainer.sync_batchnorm=false")
