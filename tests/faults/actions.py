@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
-import autoal.data.pool
+import autoal.rundir.ledger
 
 Options = Mapping[str, Any]
 
@@ -72,5 +72,5 @@ def clock_back(original: Callable[..., Any], *args: Any, fault_options: Options,
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) - timedelta(days=1)
 
-    autoal.data.pool.datetime = Yesterday  # type: ignore[attr-defined]
+    autoal.rundir.ledger.datetime = Yesterday  # type: ignore[attr-defined]
     return original(*args, **kwargs)

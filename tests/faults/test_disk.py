@@ -35,7 +35,7 @@ def test_disk_full_while_writing_the_checkpoint(tmp_path: Path, calm: dict[str, 
 def test_disk_full_while_writing_the_ledger(tmp_path: Path, calm: dict[str, Any], options: dict[str, int]) -> None:
     cfg = lives.config("strategy=margin")
     run_dir = tmp_path / "run"
-    fault = Fault("autoal.data.pool:Ledger.append", 2, "small_files", options)
+    fault = Fault("autoal.rundir.ledger:Ledger.append", 2, "small_files", options)
     assert lives.live(cfg, run_dir, faults=[fault]) == 1
     assert f"error: cannot write {run_dir / 'ledger.jsonl'}: File too large" in lives.log_of(run_dir)
     assert len(lives.bought(run_dir)) == 21, "part of a purchase is left in the ledger"

@@ -14,15 +14,15 @@ from tests.faults.lives import Fault
 LOOP = "autoal.loop.callback"
 
 POINTS = {
-    "before the initial set": Fault("autoal.data.pool:Ledger.append", 1, "kill"),
-    "initial set, ledger before pool": Fault("autoal.data.pool:Ledger.append", 1, "kill_after"),
+    "before the initial set": Fault("autoal.rundir.ledger:Ledger.append", 1, "kill"),
+    "initial set, ledger before pool": Fault("autoal.rundir.ledger:Ledger.append", 1, "kill_after"),
     "training": Fault("autoal.training.lit:LitClassifier.training_step", 17, "kill"),
     "last step of a round": Fault("autoal.training.lit:LitClassifier.training_step", 12, "kill_after"),
     "test evaluation": Fault(f"{LOOP}:evaluate", 2, "kill"),
     "pool pass": Fault("autoal.loop.queries:pool_pass", 2, "kill"),
     "selection": Fault("autoal.query.contract:ScoreStrategy.select", 2, "kill"),
-    "torn ledger line": Fault("autoal.data.pool:Ledger.append", 2, "torn_line"),
-    "between ledger and pool": Fault("autoal.data.pool:Ledger.append", 3, "kill_after"),
+    "torn ledger line": Fault("autoal.rundir.ledger:Ledger.append", 2, "torn_line"),
+    "between ledger and pool": Fault("autoal.rundir.ledger:Ledger.append", 3, "kill_after"),
     "after the pool": Fault("autoal.data.pool:Pool.add", 3, "kill_after"),
     "rounds.csv": Fault("autoal.rundir.directory:RunDir.write_rounds", 2, "kill"),
     "report": Fault("autoal.loggers.files:plot_curve", 2, "kill"),
@@ -52,7 +52,7 @@ def test_killed_twice_at_the_same_point_and_once_more(tmp_path: Path, calm: dict
     run_dir = tmp_path / "run"
     lives.live(cfg, run_dir, faults=[POINTS["between ledger and pool"]])
     # The resumed life replays what the ledger has and buys the next query as its first.
-    again = Fault("autoal.data.pool:Ledger.append", 1, "kill_after")
+    again = Fault("autoal.rundir.ledger:Ledger.append", 1, "kill_after")
     assert lives.live(cfg, run_dir, resume=True, faults=[again]) == -signal.SIGKILL
     assert lives.live(cfg, run_dir, resume=True, faults=[POINTS["training"]]) in (0, -signal.SIGKILL)
     assert lives.live(cfg, run_dir, resume=True) == 0

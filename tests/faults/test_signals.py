@@ -51,7 +51,7 @@ def test_stops_within_the_epoch_and_continues_there(name: str, tmp_path: Path, c
     "fault",
     [
         Fault("autoal.loop.queries:pool_pass", 1, "send", {"signal": "SIGTERM"}),
-        Fault("autoal.data.pool:Ledger.append", 2, "send", {"signal": "SIGTERM"}),
+        Fault("autoal.rundir.ledger:Ledger.append", 2, "send", {"signal": "SIGTERM"}),
         Fault(STEP, 12, "send", {"signal": "SIGTERM"}),
         Fault("autoal.loggers.files:plot_curve", 4, "send", {"signal": "SIGTERM"}),
     ],
