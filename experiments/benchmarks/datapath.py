@@ -36,6 +36,7 @@ from torchvision import transforms
 
 from autoal.data.augment import HorizontalFlip, RandomCrop
 from autoal.data.base import DatasetInfo, SampleSource, TensorSource
+from autoal.data.cache import cached
 from autoal.data.images import Decoder, ImageFiles
 from autoal.data.loader import EvalLoader, TrainLoader
 from autoal.data.transforms import InputTransform
@@ -204,13 +205,13 @@ def photographs(args: argparse.Namespace, device: torch.device, folder: Path) ->
         transforms.Normalize(MEAN, STD),
     ]
     files = ImageFiles(paths, Decoder(3, (224, 224)), (3, 224, 224), workers=args.cores)
-    cached = files.cached(folder / "cache")
+    decoded = cached(files, folder / "cache")
     transform = InputTransform(DatasetInfo("benchmark", (3, 224, 224), 10, MEAN, STD))
     dataset = Files(paths, transforms.Compose(steps))
     sides: dict[str, Callable[[], Iterable[Tensor]]] = {
         "torchvision + DataLoader": lambda: plain(dataset, 32, args.cores, device, False),
         "autoal, decoding": lambda: ours_pool(files, transform, n, 32, device, 2),
-        "autoal, decoded once (cache: true)": lambda: ours_pool(cached, transform, n, 32, device, 2),
+        "autoal, decoded once (cache: true)": lambda: ours_pool(decoded, transform, n, 32, device, 2),
     }
     return table("JPEG files to 224x224", 32, n, alternate(sides, args.repeats, device))
 

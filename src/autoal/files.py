@@ -42,6 +42,13 @@ def reason(error: OSError) -> str:
     return f"disk full ({text})" if error.errno in (errno.ENOSPC, errno.EDQUOT) else text
 
 
+def short(text: str, limit: int = 200) -> str:
+    """Return ``text``, its middle left out where it is longer than ``limit`` characters."""
+    return (
+        text if len(text) <= limit else f"{text[: limit // 2]}...{text[-limit // 2 :]} ({len(text):,} characters)"
+    )
+
+
 @contextmanager
 def atomic_open(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary neighbour of ``path`` that takes its place when the block ends without an error.

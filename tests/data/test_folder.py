@@ -264,14 +264,6 @@ def test_a_folder_that_can_not_be_written_is_no_error(tree: Path) -> None:
     assert isinstance(splits["train"].source, ImageFiles)
 
 
-def test_a_damaged_cache_is_one_line(tree: Path) -> None:
-    load(tree, cache=True)
-    for path in (tree.parent / ".autoal-cache").iterdir():
-        path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(AutoALError, match=r"truncated or no .npy array"):
-        load(tree, cache=True)
-
-
 @pytest.mark.data
 @pytest.mark.slow
 def test_the_real_jpeg_folder_in_full(real_cifar_jpeg: Path, dataset_of: Callable[..., Dataset]) -> None:
@@ -288,3 +280,73 @@ def test_the_real_jpeg_folder_in_full(real_cifar_jpeg: Path, dataset_of: Callabl
     # JPEG keeps the published mean and standard deviation of CIFAR-10 up to the second digit.
     assert (x.float().mean((0, 2, 3)) / 255).tolist() == pytest.approx([0.4914, 0.4822, 0.4465], abs=5e-3)
     assert (x.float().std((0, 2, 3)) / 255).tolist() == pytest.approx([0.2470, 0.2435, 0.2616], abs=5e-3)
+
+
+def outside(folder: Path, way: str) -> str:
+    """Put an image beside the folder; return what a manifest may call it."""
+    image = folder.parent / "private" / "x.png"
+    save_image(image, pixels(12, 12, 3))
+    if way == "absolute":
+        return str(image)
+    if way == "linked file":
+        (folder / "link.png").symlink_to(image)
+        return "link.png"
+    if way == "linked folder":
+        (folder / "link").symlink_to(image.parent)
+        return "link/x.png"
+    return {"climbing": "../private/x.png", "hidden climb": "a/../../private/x.png"}[way]
+
+
+@pytest.mark.parametrize("way", ["climbing", "hidden climb", "absolute", "linked file", "linked folder"])
+def test_a_manifest_stays_in_its_folder_unless_it_is_allowed_to_leave(way: str, flat: Path) -> None:
+    (flat / "a").mkdir()
+    rows = [[f"{i}.png", "ab"[i % 2], "test" if i > 7 else "train"] for i in range(10)]
+    manifest(flat, [*rows[:3], [outside(flat, way), "a", "train"], *rows[3:]])
+    with pytest.raises(
+        AutoALError, match=r"labels.csv row 5: .*x?\.png lies outside .*allow_outside=true"
+    ) as caught:
+        load(flat, manifest="labels.csv")
+    assert "\n" not in str(caught.value)
+    _, splits = load(flat, manifest="labels.csv", allow_outside=True)
+    assert len(splits["train"]) == 9
+
+
+def test_links_within_the_folder_and_a_linked_folder_are_fine(flat: Path) -> None:
+    (flat / "link.png").symlink_to(flat / "0.png")
+    manifest(flat, [*([f"{i}.png", "ab"[i % 2], "train"] for i in range(10)), ["link.png", "a", "train"]])
+    (flat.parent / "door").symlink_to(flat)
+    dataset = ImageFolder("door", manifest="labels.csv")
+    assert sum(len(split) for split in dataset.load(flat.parent).values()) == 11
+
+
+def test_a_tree_does_not_lead_outside_either(tree: Path) -> None:
+    save_image(tree.parent / "private" / "x.png", pixels(32, 32, 3))
+    (tree / "train" / "cat" / "x.png").symlink_to(tree.parent / "private" / "x.png")
+    with pytest.raises(AutoALError, match=r"train/cat/x\.png lies outside .*allow_outside=true"):
+        load(tree)
+    _, splits = load(tree, allow_outside=True)
+    assert len(splits["train"]) == 9
+
+
+def test_a_path_of_5000_characters_is_one_short_line(flat: Path) -> None:
+    manifest(flat, [[f"{'a' * 5000}.png", "a"], ["0.png", "b"], ["1.png", "a"]], header=("path", "label"))
+    with pytest.raises(
+        AutoALError, match=r"no image .*\(5,\d+ characters\), named in .*labels.csv row 2"
+    ) as caught:
+        load(flat, manifest="labels.csv")
+    assert len(str(caught.value)) < 500
+
+
+def test_postscript_named_png_never_reaches_ghostscript(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tree / "train" / "cat" / "0.png"
+    Image.fromarray(pixels(32, 32, 3)).save(path, "EPS")
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *args, **kwargs: pytest.fail("Ghostscript runs"))
+    with pytest.raises(AutoALError, match=r"0\.png is not a readable image: cannot identify"):
+        load(tree)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "gif", "tif", "webp", "ppm"])
+def test_every_extension_that_is_listed_is_read(suffix: str, tmp_path: Path) -> None:
+    image = Image.fromarray(pixels(16, 16, 3))
+    image.save(tmp_path / f"x.{suffix}")
+    assert Decoder()(tmp_path / f"x.{suffix}").shape == (3, 16, 16)

@@ -8,7 +8,7 @@ from pathlib import Path
 from autoal.data.archives import extract
 from autoal.data.base import DatasetInfo
 from autoal.data.files import Remote, download, missing_files
-from autoal.data.filesets import ImageFileDataset, Listing
+from autoal.data.filesets import ImageFileDataset, Listing, below
 from autoal.errors import AutoALError
 
 _BASE = "http://csr.bu.edu/ftp/visda/2019/multi-source"
@@ -66,7 +66,7 @@ class DomainNet(ImageFileDataset):
         listing = Listing()
         for row, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             file, _, number = line.strip().rpartition(" ")
-            if not file or not number.isdigit():
+            if not file or not (number.isascii() and number.isdigit()):
                 raise AutoALError(f"{path} row {row}: {line!r} is not a path and a class number")
             # real/<class name>/<file>: the class has the name of its folder.
             name = Path(file).parent.name
@@ -74,7 +74,8 @@ class DomainNet(ImageFileDataset):
                 raise AutoALError(
                     f"{path} row {row}: class {number} is '{name}' here and '{names[int(number)]}' before"
                 )
-            listing.add(folder / file, int(number), f"{path} row {row}")
+            where = f"{path} row {row}"
+            listing.add(below(folder, file, where), int(number), where)
         return listing
 
     def prepare(self, root: Path, fetch: bool = True) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,9 +12,11 @@ import torch
 from torch import Tensor
 
 from autoal.data.base import Dataset, DatasetInfo, SampleSource, Split
+from autoal.data.cache import cached
 from autoal.data.images import Decoder, ImageFiles
 from autoal.data.statistics import channel_statistics
 from autoal.errors import AutoALError
+from autoal.files import short
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -115,7 +118,7 @@ class ImageFileDataset(Dataset):
 
     def _source(self, root: Path, listing: Listing, shape: tuple[int, ...]) -> SampleSource:
         files = ImageFiles(listing.paths, self._decoder, shape, listing.where, self._workers)
-        return files.cached(root / ".autoal-cache") if self._cache and len(files) else files
+        return cached(files, root / ".autoal-cache") if self._cache and len(files) else files
 
     def _statistics(self, source: SampleSource, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
         if self._normalise == "train":
@@ -144,6 +147,50 @@ def check_files(listing: Listing) -> None:
         AutoALError: Naming the first that does not, and the row that names it.
     """
     for i, path in enumerate(listing.paths):
-        if not path.is_file():
+        if not _is_file(path):
             named = f", named in {listing.where[i]}" if listing.where else ""
-            raise AutoALError(f"no image {path}{named}")
+            raise AutoALError(f"no image {short(str(path))}{named}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for the file system, a folder that nobody may read
+        return False
+
+
+def below(folder: Path, name: str, where: str) -> Path:
+    """Return the path of a file that a published list names, which must lie below the list's folder.
+
+    Raises:
+        AutoALError: If the name is absolute or climbs out of the folder.
+    """
+    if Path(name).is_absolute() or Path(os.path.normpath(name)).parts[:1] == (os.pardir,):
+        raise AutoALError(f"{where}: {short(name)} lies outside {folder}")
+    return folder / name
+
+
+def check_inside(listing: Listing, folder: Path) -> None:
+    """Check that every file of a listing lies in a folder, also where symbolic links lead elsewhere.
+
+    Raises:
+        AutoALError: Naming the first that does not, and the row that names it.
+    """
+    base = folder.resolve()
+    # Most files share a few folders, and resolving a path asks the system about each of its parts.
+    inside: dict[Path, bool] = {}
+    for i, path in enumerate(listing.paths):
+        if path.parent not in inside:
+            inside[path.parent] = path.parent.resolve().is_relative_to(base)
+        if (
+            path.name == os.pardir
+            or not inside[path.parent]
+            or (
+                os.path.islink(path)  # noqa: PTH114 - False for a name that is too long, where Path raises
+                and not path.resolve().is_relative_to(base)
+            )
+        ):
+            named = f"{listing.where[i]}: " if listing.where else ""
+            raise AutoALError(
+                f"{named}{short(str(path))} lies outside {base}; dataset.allow_outside=true reads it nevertheless"
+            )

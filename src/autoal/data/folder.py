@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from autoal.data.base import DatasetInfo
-from autoal.data.filesets import ImageFileDataset, Listing
+from autoal.data.filesets import ImageFileDataset, Listing, check_inside
 from autoal.data.images import EXTENSIONS
 from autoal.data.splits import stratified_split
 from autoal.errors import AutoALError
@@ -40,6 +40,7 @@ class ImageFolder(ImageFileDataset):
         normalise: ``"train"``, ``"imagenet"`` or ``"none"``.
         cache: Whether decoded images are kept.
         workers: Decoding threads.
+        allow_outside: Whether images may lie outside the folder (absolute paths, ``..``, symbolic links).
         source: Where the images come from.
         licence: Their licence.
         citation: How to cite them.
@@ -57,6 +58,7 @@ class ImageFolder(ImageFileDataset):
         normalise: str = "train",
         cache: bool = False,
         workers: int = 0,
+        allow_outside: bool = False,
         source: str = "",
         licence: str = "",
         citation: str = "",
@@ -67,6 +69,7 @@ class ImageFolder(ImageFileDataset):
         self._manifest = manifest
         self._test_share = test_share
         self._split_seed = split_seed
+        self._allow_outside = allow_outside
 
     def listing(self, root: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
         """Return the files of the tree or of the manifest."""
@@ -80,6 +83,8 @@ class ImageFolder(ImageFileDataset):
             listings, names = read_tree(folder)
         else:
             listings, names = read_manifest(folder / Path(self._manifest).expanduser(), folder)
+        for listing in () if self._allow_outside else listings.values():
+            check_inside(listing, folder)
         if not listings["test"].paths:
             labelled = listings["train"]
             targets = torch.tensor(labelled.targets, dtype=torch.int64)
@@ -164,8 +169,8 @@ def read_manifest(path: Path, folder: Path) -> tuple[dict[str, Listing], tuple[s
                 where = f"{path} row {reader.line_num}"
                 name, label = (row["path"] or "").strip(), (row["label"] or "").strip()
                 split = (row.get("split") or "train").strip().lower()
-                if not name:
-                    raise AutoALError(f"{where}: the path is empty")
+                if not name or "\0" in name:
+                    raise AutoALError(f"{where}: the path is {'no path' if name else 'empty'}")
                 if split not in SPLITS:
                     raise AutoALError(f"{where}: split '{split}' is not one of {', '.join(SPLITS)}")
                 if not label and split != "train":

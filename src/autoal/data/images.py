@@ -1,11 +1,8 @@
-"""Image files: decoding, checking, and keeping what has been decoded."""
+"""Image files: decoding and checking."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -20,14 +17,15 @@ from torch import Tensor
 
 from autoal.data.base import TensorSource
 from autoal.data.digests import files_digest, join
-from autoal.data.memmap import ArraySource, chunks, open_array
+from autoal.data.memmap import chunks
 from autoal.errors import AutoALError
 
-log = logging.getLogger(__name__)
-
 EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""The decoders that a file may reach, whatever its name says: EPS, for one, would start Ghostscript."""
 FITS = ("crop", "stretch")
-_DECODE_BATCH = 256
+DECODE_BATCH = 256
+"""Images decoded at a time where all are wanted."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Decoder:
             AutoALError: If it can't be decoded; names the file.
         """
         try:
-            with Image.open(path) as file:
+            with Image.open(path, formats=FORMATS) as file:
                 image: Image.Image = file
                 if self.size is not None:
                     # Lets the JPEG decoder skip detail that the resize would throw away.
@@ -143,7 +141,7 @@ class ImageFiles:
     def to(self, device: torch.device) -> TensorSource:
         """Decode everything into one tensor on ``device``."""
         inputs = torch.empty((len(self), *self.shape), dtype=torch.uint8, device=device)
-        for rows in chunks(len(self), _DECODE_BATCH):
+        for rows in chunks(len(self), DECODE_BATCH):
             inputs[rows[0] : rows[-1] + 1] = self.fetch(rows).to(device)
         return TensorSource(inputs, origin=self)
 
@@ -161,44 +159,3 @@ class ImageFiles:
     def digest(self) -> str:
         """Return the fingerprint of the files and of how they are decoded."""
         return join((files_digest(self.paths, self.workers), repr(self.decoder), repr(self.shape)))
-
-    def cached(self, folder: Path) -> ArraySource | ImageFiles:
-        """Decode everything once into a file that is memory-mapped from then on.
-
-        The file's name follows from the list of files, their sizes and times, and the decoder, so a change
-        of any of them makes a new one. Where the folder can't be written, nothing is cached.
-
-        Args:
-            folder: Where the cache lies.
-        """
-        path = folder / f"{self._fingerprint()}.npy"
-        if path.exists():
-            return ArraySource(open_array(path), origin=self)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
-            os.close(handle)
-        except OSError as error:
-            log.warning("images are decoded anew in every run: can't write to %s (%s)", folder, error)
-            return self
-        partial = Path(name)
-        try:
-            array = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(self), *self.shape))
-            for rows in chunks(len(self), _DECODE_BATCH):
-                array[int(rows[0]) : int(rows[-1]) + 1] = self.fetch(rows).numpy()
-            array.flush()
-            # The name appears when the content is complete; processes that race write the same content.
-            partial.replace(path)
-        except OSError as error:
-            log.warning("images are decoded anew in every run: can't write to %s (%s)", folder, error)
-            return self
-        finally:
-            partial.unlink(missing_ok=True)
-        return ArraySource(open_array(path), origin=self)
-
-    def _fingerprint(self) -> str:
-        hasher = hashlib.sha256(repr((self.decoder, self.shape)).encode())
-        for path in self.paths:
-            stat = path.stat()
-            hasher.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-        return hasher.hexdigest()[:32]

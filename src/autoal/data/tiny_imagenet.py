@@ -7,7 +7,7 @@ from pathlib import Path
 from autoal.data.archives import extract
 from autoal.data.base import DatasetInfo
 from autoal.data.files import Remote, download, missing_files
-from autoal.data.filesets import ImageFileDataset, Listing
+from autoal.data.filesets import ImageFileDataset, Listing, below
 from autoal.data.folder import images_below
 from autoal.errors import AutoALError
 
@@ -56,7 +56,8 @@ class TinyImageNet(ImageFileDataset):
             fields = line.split("\t")
             if len(fields) < 2 or fields[1] not in number:
                 raise AutoALError(f"{annotations} row {row}: no class of wnids.txt in {line!r}")
-            test.add(folder / "val" / "images" / fields[0], number[fields[1]], f"{annotations} row {row}")
+            where = f"{annotations} row {row}"
+            test.add(below(folder / "val" / "images", fields[0], where), number[fields[1]], where)
         return {"train": train, "test": test}, tuple(wnids)
 
     def prepare(self, root: Path, fetch: bool = True) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from autoal.data.archives import extract
 from autoal.data.base import DatasetInfo
 from autoal.data.files import Remote, download, missing_files
-from autoal.data.filesets import ImageFileDataset, Listing
+from autoal.data.filesets import ImageFileDataset, Listing, below
 from autoal.errors import AutoALError
 
 _FOLDER = "waterbird_complete95_forest2water2"
@@ -59,7 +59,8 @@ class Waterbirds(ImageFileDataset):
                 where = f"{metadata} row {reader.line_num}"
                 if row.get("split") not in _PARTS or row.get("y") not in ("0", "1") or not row.get("img_filename"):
                     raise AutoALError(f"{where}: img_filename, y in 0..1 and split in 0..2 are needed")
-                listings[_PARTS[row["split"]]].add(metadata.parent / row["img_filename"], int(row["y"]), where)
+                image = below(metadata.parent, row["img_filename"], where)
+                listings[_PARTS[row["split"]]].add(image, int(row["y"]), where)
         return listings, ("landbird", "waterbird")
 
     def prepare(self, root: Path, fetch: bool = True) -> Path:
