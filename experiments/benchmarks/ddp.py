@@ -87,10 +87,10 @@ def rank(args: argparse.Namespace) -> None:
     module.Synthetic = Synthetic  # type: ignore[attr-defined]
     sys.modules["synthetic_images"] = module
     if args.clock == "processor":
-        from autoal.callbacks import active_learning
+        from autoal.loop import callback
 
         clocks = types.SimpleNamespace(perf_counter=time.process_time, monotonic=time.monotonic)
-        active_learning.time = clocks  # type: ignore[attr-defined]
+        callback.time = clocks  # type: ignore[attr-defined]
     quiet()
     Experiment.build(experiment(args.pool, args.processes), args.run_dir).run()
 
