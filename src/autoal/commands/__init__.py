@@ -1,0 +1,1 @@
+"""The subcommands of ``autoal``: one module each, imported when it is called."""

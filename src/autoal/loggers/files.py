@@ -17,10 +17,10 @@ class FileListener(RunListener):
 
     Args:
         title: Title of the learning curve.
-        write_figures: The strategy's own figures, if it has any.
+        write_figures: Draws the strategy's own figures.
     """
 
-    def __init__(self, title: str, write_figures: Callable[[Path, Sequence[Row]], None] | None = None) -> None:
+    def __init__(self, title: str, write_figures: Callable[[Path, Sequence[Row]], object]) -> None:
         self._title = title
         self._write_figures = write_figures
         self._run_dir = Path()
@@ -35,5 +35,4 @@ class FileListener(RunListener):
         row = rows[-1]
         log.info("round %d: %d labels, test accuracy %.4f", row["round"], row["n_labeled"], row["test_acc"])
         plot_curve(rows, self._run_dir / "curve.png", self._title)
-        if self._write_figures is not None:
-            self._write_figures(self._run_dir, rows)
+        self._write_figures(self._run_dir, rows)

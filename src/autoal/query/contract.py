@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from autoal import rng
+from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
@@ -21,6 +23,8 @@ from autoal.training.inference import Needs, PoolOutputs, ProgressFn
 if TYPE_CHECKING:
     from autoal.training.hooks import TrainingHook
     from autoal.training.task import Task
+
+T = TypeVar("T")
 
 PhaseFn = Callable[[str], AbstractContextManager[ProgressFn]]
 """``with phase("search") as progress: progress(done, total)`` times a phase and shows it."""
@@ -103,6 +107,47 @@ class QueryContext:
         """Where the outputs live."""
         return self.unlabelled.logits.device
 
+    @property
+    def world(self) -> World:
+        """Over whom :attr:`embeddings` are spread; a world of one where every rank holds them all."""
+        return self.unlabelled.spread or World()
+
+    @property
+    def embeddings(self) -> Tensor:
+        """Embeddings of the unlabelled pool ``(N, D)``, or this rank's share where they are spread.
+
+        Raises:
+            RuntimeError: If the strategy's needs do not ask for them.
+        """
+        return _made(self.unlabelled.embeddings, "embeddings=True")
+
+    @property
+    def mc_logits(self) -> Tensor:
+        """Logits of the unlabelled pool under T dropout masks ``(T, N, C)``.
+
+        Raises:
+            RuntimeError: If the strategy's needs do not ask for them.
+        """
+        return _made(self.unlabelled.mc_logits, "mc_samples=...")
+
+    @property
+    def known(self) -> PoolOutputs:
+        """Outputs on the labelled pool.
+
+        Raises:
+            RuntimeError: If the strategy's needs do not ask for them.
+        """
+        return _made(self.labelled, "labelled=True")
+
+    @property
+    def labelled_embeddings(self) -> Tensor:
+        """Embeddings of the labelled pool ``(L, D)``, whole on every rank.
+
+        Raises:
+            RuntimeError: If the strategy's needs do not ask for them.
+        """
+        return _made(self.known.embeddings, "embeddings=True, labelled=True")
+
     def generator(self, *name: str | int) -> torch.Generator:
         """Return a CPU generator for a named purpose within this query."""
         return rng.generator(self.seed, *self.stream, *name)
@@ -114,6 +159,12 @@ class QueryContext:
     def within(self, *name: str | int) -> QueryContext:
         """Return the context with its random streams moved under a further name."""
         return replace(self, stream=(*self.stream, *name))
+
+
+def _made(value: T | None, needs: str) -> T:
+    if value is None:
+        raise RuntimeError(f"the pool pass did not make this: return Needs({needs}) from the strategy's needs")
+    return value
 
 
 class QueryStrategy(ABC):
@@ -177,6 +228,18 @@ class QueryStrategy(ABC):
     @abstractmethod
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Choose ``n`` rows of ``ctx.unlabelled``; sizes and logits have been checked."""
+
+    def write_figures(self, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> list[Path]:
+        """Draw the strategy's own figures after a round; called on rank 0.
+
+        Args:
+            run_dir: The run directory.
+            rows: The rows of ``rounds.csv`` so far.
+
+        Returns:
+            The files written; none by default.
+        """
+        return []
 
     def state_dict(self) -> dict[str, Any]:
         """Return what must survive a resume (tensors, numbers, strings, lists and dicts of them)."""

@@ -175,7 +175,7 @@ class Experiment:
     def _callback(self, main: bool, stop: StopRequest) -> ActiveLearning:
         title = f"{self.config['dataset']['name']}, {self.strategy.name}, seed {self.task.seed}"
 
-        files = FileListener(title, getattr(self.strategy, "write_figures", None))
+        files = FileListener(title, self.strategy.write_figures)
         self.listeners = [files, *build_loggers(self.config["logger"])] if main else []
         view = make_view(show=main)
         return ActiveLearning(self.strategy, self.loop, self.task, self.run_dir, view, self.listeners, stop)

@@ -95,9 +95,7 @@ def half_outputs(
     key = ctx.stream_seed("mc")
     ids = ctx.labelled_ids[rows]
     if features == "frozen":
-        assert ctx.labelled is not None
-        assert ctx.labelled.embeddings is not None
-        embeddings = ctx.labelled.embeddings[rows.to(ctx.device)]
+        embeddings = ctx.labelled_embeddings[rows.to(ctx.device)]
         with evaluating(net):
             logits = net(embeddings).logits
             mc = net.mc_logits(embeddings, needs.mc_samples, key) if needs.mc_samples else None
@@ -135,11 +133,9 @@ def hold_out(
     voting: Classifier = fitnet
     seen: PoolOutputs | None = None
     if options.vote_model == "task":
-        assert ctx.labelled is not None
-        known = ctx.labelled
+        known = ctx.known
         if needs.mc_samples and known.mc_logits is None:
-            assert known.embeddings is not None
-            mc = ctx.net.mc_logits(known.embeddings, needs.mc_samples, ctx.stream_seed("mc"))
+            mc = ctx.net.mc_logits(ctx.labelled_embeddings, needs.mc_samples, ctx.stream_seed("mc"))
             known = replace(known, mc_logits=mc)
         voting, outputs, seen = ctx.net, known.take(valid), known.take(train)
     elif needs.labelled:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from autoal.query.contract import QueryContext
 from autoal.search.networks import Fetch
-from autoal.training.inference import PoolOutputs, network_dtype
+from autoal.training.inference import network_dtype
 
 _CACHE_BYTES = 512 << 20
 _CHUNK = 1024
@@ -30,17 +30,10 @@ class Table:
         return self._rows[torch.searchsorted(self._ids, ids.cpu().contiguous()).to(self._rows.device)]
 
 
-def frozen_features(outputs: PoolOutputs | None) -> Table:
-    """Return the task model's embeddings as inputs."""
-    assert outputs is not None
-    assert outputs.embeddings is not None
-    return Table(outputs.ids, outputs.embeddings)
-
-
 def pool_inputs(ctx: QueryContext, features: str) -> Fetch:
     """Return the inputs of unlabelled samples."""
     if features == "frozen":
-        return frozen_features(ctx.unlabelled)
+        return Table(ctx.unlabelled.ids, ctx.embeddings)
     dtype = network_dtype(ctx.net)
     return lambda ids: ctx.inputs(ids).to(dtype)
 
@@ -48,7 +41,7 @@ def pool_inputs(ctx: QueryContext, features: str) -> Fetch:
 def labelled_inputs(ctx: QueryContext, features: str) -> Fetch:
     """Return the inputs of labelled samples, fetched once if they fit in half a gigabyte."""
     if features == "frozen":
-        return frozen_features(ctx.labelled)
+        return Table(ctx.known.ids, ctx.labelled_embeddings)
     dtype = network_dtype(ctx.net)
     one = ctx.inputs(ctx.labelled_ids[:1]).to(dtype)
     if one.numel() * one.element_size() * len(ctx.labelled_ids) > _CACHE_BYTES:

@@ -98,12 +98,11 @@ class ALBL(CandidateStrategy):
 
     def _learn(self, ctx: QueryContext) -> float | None:
         """Update the bandit from the classifier that the last batch led to; returns the reward."""
-        assert ctx.labelled is not None
         place = bought_rows(ctx, self._ids)
         bought = place >= 0
         if not self._credit or not bool(bought.any()):
             return None
-        predicted = ctx.labelled.logits.argmax(1).cpu()
+        predicted = ctx.known.logits.argmax(1).cpu()
         right = (predicted == ctx.labelled_targets.cpu())[place[bought]].double()
         weights = self._weights[bought]
         reward = float((weights * right).sum() / weights.sum())

@@ -62,15 +62,12 @@ class ALFAMix(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Mix towards the class means of the labelled embeddings."""
-        assert ctx.unlabelled.embeddings is not None
-        assert ctx.labelled is not None
-        assert ctx.labelled.embeddings is not None
         head = ctx.net.head
         with ctx.phase("pick") as progress:
             return kernels.alfamix(
-                ctx.unlabelled.embeddings,
+                ctx.embeddings,
                 ctx.unlabelled.logits,
-                ctx.labelled.embeddings,
+                ctx.labelled_embeddings,
                 ctx.labelled_targets,
                 head.weight.detach(),
                 head.bias.detach(),

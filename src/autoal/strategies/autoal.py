@@ -181,10 +181,7 @@ class AutoAL(QueryStrategy):
         else:
             seed = ctx.stream_seed("searchnet", "head")
             if options.features == "frozen":
-                assert ctx.unlabelled.embeddings is not None
-                source = SearchNet(
-                    Identity(ctx.unlabelled.embeddings.shape[1]), self.prior, options.searchnet, seed
-                )
+                source = SearchNet(Identity(ctx.embeddings.shape[1]), self.prior, options.searchnet, seed)
             else:
                 backbone = task.new_net(*ctx.stream, "searchnet").backbone
                 source = SearchNet(backbone, self.prior, options.searchnet, seed)
@@ -197,8 +194,7 @@ class AutoAL(QueryStrategy):
     ) -> tuple[Classifier, FitNetTrainer]:
         """Build FitNet with the initial weights of the task model, and its optimiser."""
         if self.options.features == "frozen":
-            assert ctx.unlabelled.embeddings is not None
-            dim = ctx.unlabelled.embeddings.shape[1]
+            dim = ctx.embeddings.shape[1]
             seed = ctx.stream_seed("fitnet", "head", cycle)
             net = head_on_features(dim, ctx.n_classes, ctx.net.dropout, seed).to(ctx.device, task.dtype)
         else:

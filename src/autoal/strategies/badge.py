@@ -29,8 +29,7 @@ class BADGE(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Draw the batch; the gradients are never written out."""
-        logits, embeddings, spread = ctx.unlabelled.logits, ctx.unlabelled.embeddings, ctx.unlabelled.spread
-        assert embeddings is not None
+        logits, embeddings, spread = ctx.unlabelled.logits, ctx.embeddings, ctx.unlabelled.spread
         with ctx.phase("pick") as progress:
             if spread is not None:
                 own, rng = spread.shard(logits), ctx.generator()

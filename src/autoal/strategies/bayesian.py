@@ -32,8 +32,7 @@ class _Disagreement(ScoreStrategy):
 
     def score(self, ctx: QueryContext) -> Tensor:
         """Apply the kernel to the MC logits."""
-        assert ctx.unlabelled.mc_logits is not None
-        return type(self).kernel(ctx.unlabelled.mc_logits)
+        return type(self).kernel(ctx.mc_logits)
 
 
 @register("bald")

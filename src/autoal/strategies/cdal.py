@@ -27,6 +27,5 @@ class CDAL(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Cover the predictions from those on all labelled samples."""
-        assert ctx.labelled is not None
         with ctx.phase("pick") as progress:
-            return kernels.cdal(ctx.unlabelled.logits, n, ctx.labelled.logits, progress=progress)
+            return kernels.cdal(ctx.unlabelled.logits, n, ctx.known.logits, progress=progress)

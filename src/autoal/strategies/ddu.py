@@ -48,13 +48,10 @@ class DDU(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Fit the Gaussians and take the least dense."""
-        assert ctx.unlabelled.embeddings is not None
-        assert ctx.labelled is not None
-        assert ctx.labelled.embeddings is not None
         with ctx.phase("density"):
             density = gaussian_log_density(
-                ctx.unlabelled.embeddings,
-                ctx.labelled.embeddings,
+                ctx.embeddings,
+                ctx.labelled_embeddings,
                 ctx.labelled_targets,
                 ctx.n_classes,
                 self.strength,

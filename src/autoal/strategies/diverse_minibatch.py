@@ -39,11 +39,10 @@ class DiverseMinibatch(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Filter, cluster, take the nearest samples."""
-        assert ctx.unlabelled.embeddings is not None
         with ctx.phase("pick") as progress:
             return kernels.diverse_minibatch(
                 ctx.unlabelled.logits,
-                ctx.unlabelled.embeddings,
+                ctx.embeddings,
                 n,
                 ctx.generator(),
                 beta=self.beta,

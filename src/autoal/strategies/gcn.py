@@ -75,13 +75,10 @@ class GraphStrategy(QueryStrategy):
 
     def view(self, ctx: QueryContext, n: int) -> GraphView:
         """Train on the labelled samples and (a subset of) the pool; every rank computes the same."""
-        assert ctx.unlabelled.embeddings is not None
-        assert ctx.labelled is not None
-        assert ctx.labelled.embeddings is not None
         dtype = dtype_of(ctx)
         rows = draw_subset(ctx, self.subset, n)
-        pool = ctx.unlabelled.embeddings[rows.to(ctx.device)].to(dtype)
-        graph = Graph(torch.cat([ctx.labelled.embeddings.to(dtype), pool]))
+        pool = ctx.embeddings[rows.to(ctx.device)].to(dtype)
+        graph = Graph(torch.cat([ctx.labelled_embeddings.to(dtype), pool]))
         n_labelled = len(ctx.labelled_ids)
         labelled = torch.arange(len(graph.x), device=ctx.device) < n_labelled
         net = seeded(lambda: GCN(graph.x.shape[1], self.hidden, self.dropout), ctx.stream_seed("init"))

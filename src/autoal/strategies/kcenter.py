@@ -16,10 +16,7 @@ _PAPER = "Sener, Savarese: Active Learning for Convolutional Neural Networks: A 
 
 def _embeddings(ctx: QueryContext) -> tuple[Tensor, Tensor]:
     """Embeddings of the pool and of the labelled samples."""
-    assert ctx.unlabelled.embeddings is not None
-    assert ctx.labelled is not None
-    assert ctx.labelled.embeddings is not None
-    return ctx.unlabelled.embeddings, ctx.labelled.embeddings
+    return ctx.embeddings, ctx.labelled_embeddings
 
 
 @register("kcenter")

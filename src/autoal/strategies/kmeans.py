@@ -38,13 +38,12 @@ class KMeans(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Cluster and take the nearest samples."""
-        assert ctx.unlabelled.embeddings is not None
         spread = ctx.unlabelled.spread
         if spread is not None:
-            mine, rng = ctx.unlabelled.embeddings, ctx.generator()
+            mine, rng = ctx.embeddings, ctx.generator()
             return sharded_kmeans(mine, len(ctx.unlabelled), n, rng, spread, max_iter=self.max_iter)
         return kmeans(
-            ctx.unlabelled.embeddings,
+            ctx.embeddings,
             n,
             ctx.generator(),
             max_iter=self.max_iter,

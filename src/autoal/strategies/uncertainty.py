@@ -77,8 +77,7 @@ class _MeanUncertainty(_Uncertainty):
 
     def score(self, ctx: QueryContext) -> Tensor:
         """Apply the kernel to the log of the mean probability."""
-        assert ctx.unlabelled.mc_logits is not None
-        return type(self).kernel(uncertainty.mean_log_prob(ctx.unlabelled.mc_logits))
+        return type(self).kernel(uncertainty.mean_log_prob(ctx.mc_logits))
 
 
 _MC = "Gal, Islam, Ghahramani: Deep Bayesian Active Learning with Image Data"

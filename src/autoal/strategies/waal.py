@@ -205,14 +205,11 @@ class WAAL(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Score the pool and take the best."""
-        assert ctx.unlabelled.embeddings is not None
-        assert ctx.labelled is not None
-        assert ctx.labelled.embeddings is not None
         critic = self._hook.critic if self._hook is not None else self._fit(ctx)
         dtype = next(critic.parameters()).dtype
         with torch.no_grad():
-            value = critic(ctx.unlabelled.embeddings.to(dtype)).double()
-            home = critic(ctx.labelled.embeddings.to(dtype)).double()
+            value = critic(ctx.embeddings.to(dtype)).double()
+            home = critic(ctx.labelled_embeddings.to(dtype)).double()
         losses = -torch.log_softmax(ctx.unlabelled.logits.double(), dim=1)
         certainty = 0.5 * losses.norm(dim=1) + 0.5 * losses.sum(dim=1)
         score = self.selection * _standardised(value) - certainty
@@ -222,11 +219,8 @@ class WAAL(QueryStrategy):
 
     def _fit(self, ctx: QueryContext) -> Critic:
         """Train a critic on the finished classifier's embeddings (every rank computes the same)."""
-        assert ctx.unlabelled.embeddings is not None
-        assert ctx.labelled is not None
-        assert ctx.labelled.embeddings is not None
         dtype = dtype_of(ctx)
-        pools = [ctx.labelled.embeddings.to(dtype), ctx.unlabelled.embeddings.to(dtype)]
+        pools = [ctx.labelled_embeddings.to(dtype), ctx.embeddings.to(dtype)]
         critic = seeded(lambda: Critic(pools[0].shape[1], self.hidden), ctx.stream_seed("init"))
         critic = critic.to(ctx.device, dtype).requires_grad_(False)
         optimizer = torch.optim.Adam(critic.parameters(), lr=self.critic_lr)

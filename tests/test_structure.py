@@ -1,0 +1,85 @@
+"""The rooms of the package stand one above the other: imports go down, but for the registry's."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "autoal"
+
+FLOORS = (
+    ("version", "errors", "rng", "logs"),
+    ("files", "distributed"),
+    ("config", "processes", "rundir"),
+    ("sweeps", "kernels", "data"),
+    ("models",),
+    ("training",),
+    ("learned", "query"),
+    ("analysis",),
+    ("search", "loggers"),
+    ("strategies",),
+    ("loop",),
+    ("run",),
+    ("commands",),
+)
+"""From the ground up: a module may import from its own room and from lower floors."""
+
+LOOSE = 8
+"""Files beside the rooms, at most: what every room needs and no room owns."""
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Names of this package's modules that a file imports, wherever in it; not for type checkers alone."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module == "autoal":
+            yield from (f"autoal.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def room_of(module: str) -> str | None:
+    """The first part below the package, ``"kernels"`` of ``autoal.kernels.badge``."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "autoal" and len(parts) > 1 else None
+
+
+def test_every_room_has_a_floor_and_says_what_is_in_it() -> None:
+    rooms = {p.stem for p in PACKAGE.iterdir() if p.is_dir() or p.suffix == ".py"} - {
+        *("__init__", "__main__", "__pycache__")
+    }
+    assert rooms == {room for floor in FLOORS for room in floor}
+    for folder in (p for p in PACKAGE.iterdir() if (p / "__init__.py").exists()):
+        text = (folder / "__init__.py").read_text(encoding="utf-8")
+        if any(folder.glob("[a-z]*.py")):
+            assert ast.get_docstring(ast.parse(text)), f"what does {folder.name} hold?"
+
+
+def test_imports_go_down() -> None:
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    upward = []
+    for file in PACKAGE.rglob("*.py"):
+        own = file.relative_to(PACKAGE).with_suffix("").parts[0]
+        if own in {"__init__", "__main__"}:
+            continue
+        for module in imports(file):
+            other = room_of(module)
+            if other and other != own and floor[other] >= floor[own]:
+                upward.append(f"{file.relative_to(PACKAGE)} imports {module}")
+    assert not upward
+
+
+def test_few_files_are_loose() -> None:
+    loose = [p.name for p in PACKAGE.glob("*.py")]
+    assert len(loose) <= LOOSE, loose
