@@ -47,11 +47,12 @@ format: install  ## Put the code into shape
 	@$(BIN)/ruff format .
 
 bench: install  ## Time the kernels, the data path and the search against their peers
-	@for name in experiments/benchmarks/*.py; do $(BIN)/python $$name || exit 1; done
+	@for name in kernels datapath search ddp report; do $(BIN)/python -m experiments.benchmarks.$$name || exit 1; done
 
 study: install  ## Re-run a study: make study STUDY=autoal_study
-	@test -n "$(STUDY)" || { echo "error: name a study, e.g. make study STUDY=autoal_study"; exit 1; }
-	@$(BIN)/python experiments/$(STUDY)/run.py $(ARGS)
+	@test -f "experiments/$(STUDY)/run.py" || { echo "error: name a study, make study STUDY=..., one of:" \
+		$$(cd experiments && ls */run.py | xargs -n 1 dirname); exit 1; }
+	@$(BIN)/python -m experiments.$(STUDY).run $(ARGS)
 
 clean:  ## Remove the environment and every cache (runs/ stays)
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info src/*.egg-info

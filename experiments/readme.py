@@ -1,8 +1,8 @@
-"""Fill the README's generated parts: strategies, measured results, speed and the figures of ``make run``.
+"""Fill the README's generated parts, and what ``autoal list strategies`` says.
 
-python experiments/readme.py            # all but the last
-python experiments/readme.py --run      # also runs seeds 0, 1, 2 of the default experiment
-python experiments/readme.py --check    # exit 1 if a table is out of date
+python -m experiments.readme            # all but the last
+python -m experiments.readme --run      # also runs seeds 0, 1, 2 of the default experiment
+python -m experiments.readme --check    # exit 1 if a table is out of date
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
 
 import pandas as pd
+
+from autoal.commands.listing import INDEX, as_json, strategy_rows
+from experiments import tables
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -27,19 +31,12 @@ SHOWN = (
 )
 
 
-def strategy_table() -> str:
-    """Return the table of registered strategies."""
-    from autoal.commands.listing import needs_text
-    from autoal.config.command_line import choices
-    from autoal.query.registry import build, strategies
-
-    known = strategies()
+def strategy_table(rows: Iterable[Mapping[str, str]]) -> str:
+    """Return the table of strategies."""
     lines = ["| name | family | needs | what it does | source |", "|---|---|---|---|---|"]
-    for name in choices("strategy"):
-        if name in known:
-            info = known[name].info
-            source = f"{info.paper}, {info.venue}" if info.paper else ""
-            lines.append(f"| `{name}` | {info.family} | {needs_text(build(name))} | {info.summary} | {source} |")
+    for row in rows:
+        source = ", ".join(row[key] for key in ("paper", "venue")) if row["paper"] else ""
+        lines.append(f"| `{row['name']}` | {row['family']} | {row['needs']} | {row['summary']} | {source} |")
     return "\n".join(lines)
 
 
@@ -70,9 +67,6 @@ def speed_table() -> str:
 
 def results_table() -> str:
     """Return the area under the curve of well-known strategies in the two studies with every strategy."""
-    sys.path.insert(0, str(ROOT / "experiments"))
-    import tables
-
     found = {name: tables.load(ROOT / "experiments" / f"{name}_study", name) for name in ("digits", "mnist")}
     areas = {name: tables.areas(frame) for name, frame in found.items() if frame is not None}
     head = ["AUBC in percent, mean and sd over seeds"]
@@ -107,7 +101,7 @@ def default_runs() -> str:
         f"`make run` buys 40 + 10 x 20 labels of the digits' 1,200. Seeds 0, 1, 2: final accuracy {finals} "
         f"(mean {mean(final):.2f}%) at {summaries[0]['n_labeled']} labels, AUBC {areas}, "
         f"{min(seconds):.0f} to {max(seconds):.0f} seconds per run on 2 CPU cores (torch {v['torch']}, "
-        f"lightning {v['lightning']}, {datetime.now(UTC):%Y-%m-%d}; `python experiments/readme.py --run`)."
+        f"lightning {v['lightning']}, {datetime.now(UTC):%Y-%m-%d}; `python -m experiments.readme --run`)."
     )
 
 
@@ -123,14 +117,18 @@ def main() -> None:
     parser.add_argument("--run", action="store_true")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    old = README.read_text(encoding="utf-8")
-    new = fill(fill(old, "strategies", strategy_table()), "speed", speed_table())
+    rows = strategy_rows()
+    old, old_index = README.read_text(encoding="utf-8"), INDEX.read_text(encoding="utf-8")
+    new = fill(fill(old, "strategies", strategy_table(rows)), "speed", speed_table())
     new = fill(new, "results", results_table())
     if args.run:
         new = fill(new, "run", default_runs())
     if args.check:
-        sys.exit("README.md is out of date: run python experiments/readme.py" if new != old else 0)
+        parts = ((README, old, new), (INDEX, old_index, as_json(rows)))
+        changed = [path.name for path, before, after in parts if before != after]
+        sys.exit(f"{' and '.join(changed)} out of date: run python -m experiments.readme" if changed else 0)
     README.write_text(new, encoding="utf-8")
+    INDEX.write_text(as_json(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

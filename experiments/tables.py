@@ -1,8 +1,8 @@
 """Tables of the studies' texts, from their ``results/*.csv``; whatever results there are, they are shown.
 
-python experiments/tables.py                # every study
-python experiments/tables.py mnist_study    # one
-python experiments/tables.py mnist_study --report runs/studies/small/mnist    # and its figures, from its runs
+python -m experiments.tables                # every study
+python -m experiments.tables mnist_study    # one
+python -m experiments.tables mnist_study --report runs/studies/small/mnist    # and its figures, from its runs
 
 A text holds pairs of markers, ``<!-- table: KIND WORDS -->`` and ``<!-- end -->``; what stands between them is
 written here. Accuracies are in percent, differences in points, and every difference is paired over seeds.
@@ -281,7 +281,7 @@ def figures(study: Path) -> str:
     """The figures that were kept of the study's report."""
     found = sorted((study / "results" / "figures").glob("*.png"))
     if not found:
-        return f"No figures yet; `python experiments/tables.py {study.name} --report <runs>` draws them."
+        return f"No figures yet; `python -m experiments.tables {study.name} --report <runs>` draws them."
     return "\n\n".join(f"![{f.stem.replace('_', ' ')}]({f.relative_to(study).as_posix()})" for f in found)
 
 

@@ -22,6 +22,6 @@ def test_local_links_exist(page: Path) -> None:
 
 
 def test_the_readme_knows_every_strategy() -> None:
-    command = [sys.executable, "experiments/readme.py", "--check"]
+    command = [sys.executable, "-m", "experiments.readme", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

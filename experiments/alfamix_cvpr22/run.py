@@ -1,17 +1,16 @@
 """ALFA-Mix's settings: its nine methods and random, five seeds.
 
-python experiments/alfamix_cvpr22/run.py --settings mnist_mlp -- paths.data_dir=data
+python -m experiments.alfamix_cvpr22.run --settings mnist_mlp -- paths.data_dir=data
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from autoal.run.study import Setting, main
+from autoal.run.study import Setting, experiments, main
+from experiments import tables
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
 
 METHODS: tuple[str | tuple[str, ...], ...] = (
     *("random", "entropy", "bald", "kcenter", "badge", "cdal", "alfamix"),
@@ -20,12 +19,10 @@ METHODS: tuple[str | tuple[str, ...], ...] = (
     *("coregcn", "adversarial_deepfool"),
 )
 SETTINGS = [
-    Setting(file.stem, (f"+experiment={HERE.name}/{file.stem}",), METHODS, (1, 10, 100, 1000, 10000))
-    for file in sorted(HERE.glob("*.yaml"))
+    Setting(name, (f"+experiment={HERE.name}/{name}",), METHODS, (1, 10, 100, 1000, 10000))
+    for name in experiments(HERE.name)
 ]
 
 if __name__ == "__main__":
-    import tables
-
     if main(HERE, SETTINGS):
         tables.main([HERE.name])

@@ -1,18 +1,17 @@
 """AutoAL's Fig. 2 and its ablations: seven data sets, fifteen methods and ours, three seeds.
 
-python experiments/autoal_icml25/run.py --settings cifar10 -- paths.data_dir=data trainer=gpu
-python experiments/autoal_icml25/run.py --settings cifar100_fig3 cifar100_fig4 -- paths.data_dir=data trainer=gpu
+python -m experiments.autoal_icml25.run --settings cifar10 -- paths.data_dir=data trainer=gpu
+python -m experiments.autoal_icml25.run --settings cifar100_fig3 cifar100_fig4 -- paths.data_dir=data trainer=gpu
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from autoal.run.study import Setting, main
+from experiments import tables
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
 
 DATASETS = ("cifar10", "cifar100", "svhn", "tiny_imagenet", "organcmnist", "pathmnist", "tissuemnist")
 # The paper's fifteen, and what it lacks: random, and AutoAL without its search.
@@ -39,7 +38,5 @@ SETTINGS = [
 ]
 
 if __name__ == "__main__":
-    import tables
-
     if main(HERE, SETTINGS):
         tables.main([HERE.name])

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from autoal.analysis.stats import Comparison, compare, paired
 from autoal.search.options import CANDIDATE_SETS
+from experiments import tables
+from experiments.readme import fill
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from readme import fill  # noqa: E402
-
 CANDIDATES = CANDIDATE_SETS["paper7"]
-Runs = dict[str, dict[int, float]]
+Runs = tables.Values
 
 
-def load(name: str, column: str) -> Runs:
-    """Return values in percent by arm and seed."""
-    path = HERE / "results" / f"{name}.csv"
-    runs: Runs = {}
-    if path.exists():
-        for row in csv.DictReader(path.open()):
-            runs.setdefault(row["arm"], {})[int(row["seed"])] = 100 * float(row[column])
-    return runs
+def load(name: str, measure: Callable[[pd.DataFrame], Runs], scale: float = 100.0) -> Runs:
+    """Return a measure of every finished run by arm and seed; in percent unless scaled otherwise."""
+    frame = tables.load(HERE, name)
+    if frame is None:
+        return {}
+    return {arm: {seed: scale * v for seed, v in runs.items()} for arm, runs in measure(frame).items()}
 
 
 def mean_candidate(runs: Runs) -> dict[int, float]:
@@ -65,8 +60,8 @@ def difference(a: dict[int, float], b: dict[int, float]) -> str:
 
 def table(name: str) -> str:
     """Return the Markdown table of a set."""
-    runs, final = load(name, "aubc"), load(name, "final_acc")
-    seconds = {arm: {s: v / 100 for s, v in r.items()} for arm, r in load(name, "seconds_query").items()}
+    runs, final = load(name, tables.areas), load(name, tables.finals)
+    seconds = load(name, tables.query_seconds, scale=1.0)
     if not runs:
         return ""
     best, mean = best_candidate(runs), mean_candidate(runs)
@@ -98,10 +93,12 @@ def figure(name: str) -> Path:
 
     curves: dict[str, list[np.ndarray]] = {}
     labels: list[int] = []
-    for row in csv.DictReader((HERE / "results" / f"{name}.csv").open()):
-        points = [part.split(":") for part in row["curve"].split()]
-        labels = [int(n) for n, _ in points]
-        curves.setdefault(row["arm"], []).append(np.array([100 * float(acc) for _, acc in points]))
+    frame = tables.load(HERE, name)
+    assert frame is not None
+    for (arm, _), run in frame.groupby(["strategy", "seed"], sort=False):
+        run = run.sort_values("round")
+        labels = run["n_labeled"].tolist()
+        curves.setdefault(str(arm), []).append(100 * run["test_acc"].to_numpy())
     figure_, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     base = np.mean(curves["random"], axis=0)
     for arm in (a for a in SHOWN if a in curves and a != "random"):
@@ -127,7 +124,7 @@ def standard_errors(a: dict[int, float], b: dict[int, float]) -> float:
 
 def main_differences(sets: list[str]) -> str:
     """Return the differences that answer the question, one column per set."""
-    runs = {name: load(name, "aubc") for name in sets}
+    runs = {name: load(name, tables.areas) for name in sets}
     runs = {name: r for name, r in runs.items() if "autoal" in r and "autoal_equal" in r}
     head = [f"{name}, {len(r['autoal'])} seeds" for name, r in runs.items()]
     pairs: list[tuple[str, str]] = [
@@ -163,7 +160,7 @@ def main_differences(sets: list[str]) -> str:
 
 def development(sets: list[str]) -> str:
     """Return what was known when the default was chosen: AUBC less margin's, on seeds from 100 on."""
-    runs = {name: load(f"{name}_development", "aubc") for name in sets}
+    runs = {name: load(f"{name}_development", tables.areas) for name in sets}
     runs = {name: r for name, r in runs.items() if r}
     if not runs:
         return "Not run."

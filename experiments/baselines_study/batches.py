@@ -1,6 +1,6 @@
 """What do the strategies' query batches look like? From the ledgers of finished runs, nothing is trained.
 
-python experiments/baselines_study/batches.py --runs runs/studies/small --data-dir data
+python -m experiments.baselines_study.batches --runs runs/studies/small --data-dir data
 
 For each query batch: the number of classes in it; the mean distance of a sample to its nearest neighbour in the
 batch, over that of a random batch of the same size (below 1: the samples resemble each other); and the mean
@@ -13,14 +13,18 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from autoal.data.digits import Digits
+from autoal.data.mnist import IdxImages
+from autoal.files import atomic_open
+from experiments import tables
+from experiments.small import DIGITS, MNIST
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
 
 STRATEGIES = (
     *("random", "margin", "badge", "kcenter", "kmeans", "coregcn"),
@@ -67,13 +71,6 @@ def measure(ledger: Path, x: Tensor, y: Tensor, generator: torch.Generator) -> d
 
 def main() -> None:
     """Measure every run there is, write the results and rewrite the README's tables."""
-    import tables
-    from small import DIGITS, MNIST
-
-    from autoal.data.digits import Digits
-    from autoal.data.mnist import IdxImages
-    from autoal.files import atomic_open
-
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=Path, default=Path("runs") / "studies" / "small", help="run directories")
     parser.add_argument("--data-dir", type=Path, default=Path("data"), help="root of MNIST's files")

@@ -1,7 +1,7 @@
 """Why does loss prediction lose to random sampling on few labels? What its module knows, round by round.
 
-python experiments/baselines_study/loss_prediction.py                       # digits, three seeds
-python experiments/baselines_study/loss_prediction.py --collect             # rewrite the table from the results
+python -m experiments.baselines_study.loss_prediction                       # digits, three seeds
+python -m experiments.baselines_study.loss_prediction --collect             # rewrite the table from the results
 
 Three arms: the strategy as it is; ``highest_loss``, which trains the same way but chooses by the true loss of the
 unlabelled samples, as no strategy could; and ``random_joint``, which trains the same way and chooses at random.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +21,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autoal.files import atomic_open
+from autoal.logs import quiet
+from experiments import tables
+from experiments.small import DIGITS
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
 RESULTS = HERE / "results" / "loss_prediction_digits.csv"
 ARMS = ("loss_prediction", "highest_loss", "random_joint")
 MEASURED = ("rank_correlation", "loss_chosen", "loss_pool", "classes")
@@ -39,7 +42,6 @@ def rank_correlation(a: Tensor, b: Tensor) -> float:
 def run(arm: str, seed: int) -> Iterator[dict[str, Any]]:
     """Run one experiment and yield a row per round."""
     from hydra import compose, initialize_config_dir
-    from small import DIGITS
 
     from autoal.config.command_line import conf_dir
     from autoal.kernels import Picks
@@ -93,11 +95,6 @@ def run(arm: str, seed: int) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Run what is missing and rewrite the README's table."""
-    import tables
-
-    from autoal.files import atomic_open
-    from autoal.logs import quiet
-
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--collect", action="store_true", help="run nothing")

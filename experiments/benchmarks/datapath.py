@@ -7,9 +7,9 @@ one side, threads on the other. Sides alternate, and the best of the repeats cou
 use too, wall time says little; images per second of processor time, of all processes together, says what the
 path costs.
 
-    python experiments/benchmarks/datapath.py                 # this machine's best device
-    python experiments/benchmarks/datapath.py --device cpu --cores 2
-    python experiments/benchmarks/datapath.py --quick         # a first look in a minute
+    python -m experiments.benchmarks.datapath                 # this machine's best device
+    python -m experiments.benchmarks.datapath --device cpu --cores 2
+    python -m experiments.benchmarks.datapath --quick         # a first look in a minute
 """
 
 from __future__ import annotations

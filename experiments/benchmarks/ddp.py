@@ -1,6 +1,6 @@
 """Two processes with one thread each against one process with one thread, for the pool pass and for training.
 
-    python experiments/benchmarks/ddp.py [--repeats 3] [--pool 6000]
+    python -m experiments.benchmarks.ddp [--repeats 3] [--pool 6000]
 
 Runs whole experiments (k-center, a small CNN on synthetic 32x32 colour images, CPU, gloo) and reads the times of
 their rounds. The settings take turns, and the shortest time of each counts. On a machine that others use too,
@@ -24,6 +24,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from autoal.config.command_line import conf_dir
+from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
+
 HERE = Path(__file__).resolve().parent
 FIELDS = (
     "part", "clock", "processes", "seconds", "speedup", "pool", "repeats", "load", "cores", "machine",
@@ -31,6 +36,28 @@ FIELDS = (
 )  # fmt: skip
 PARTS = {"train": "training", "pool": "pool pass", "select": "selection (k-center, sharded)"}
 CLOCKS = ("wall", "processor")
+
+
+class Synthetic(Dataset):
+    """Random images with random labels."""
+
+    needs_files = False
+
+    def __init__(self, n: int) -> None:
+        self.info = DatasetInfo("synthetic", (3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
+        self._n = n
+
+    def load(self, root: Path) -> dict[str, Split]:
+        """Make the splits."""
+        rng = torch.Generator().manual_seed(0)
+        sizes = {"train": self._n, "test": 200}
+        return {
+            name: Split(
+                TensorSource(torch.randint(0, 256, (n, 3, 32, 32), generator=rng, dtype=torch.uint8)),
+                torch.randint(0, 10, (n,), generator=rng),
+            )
+            for name, n in sizes.items()
+        }
 
 
 def experiment(pool: int, processes: int) -> dict[str, Any]:
@@ -43,10 +70,10 @@ def experiment(pool: int, processes: int) -> dict[str, Any]:
         "loop.n_init=1024", "loop.n_query=256", "loop.n_rounds=2", "loop.epochs=2", "loop.batch_size=128",
         "loop.eval_batch_size=256", "loop.stop_train_acc=null",
     ]  # fmt: skip
-    with initialize_config_dir(str(HERE.parents[1] / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = OmegaConf.to_container(compose("train", overrides=overrides), resolve=True)
     assert isinstance(config, dict)
-    dataset = {"name": "synthetic", "_target_": "synthetic_images.Synthetic", "n": pool}
+    dataset = {"name": "synthetic", "_target_": "experiments.benchmarks.ddp.Synthetic", "n": pool}
     return {**{str(k): v for k, v in config.items()}, "dataset": dataset}
 
 
@@ -54,38 +81,10 @@ def rank(args: argparse.Namespace) -> None:
     """Run one rank of one experiment."""
     import types
 
-    import torch
-
-    from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
     from autoal.logs import quiet
     from autoal.run.experiment import Experiment
 
     torch.set_num_threads(1)
-
-    class Synthetic(Dataset):
-        """Random images with random labels."""
-
-        needs_files = False
-
-        def __init__(self, n: int) -> None:
-            self.info = DatasetInfo("synthetic", (3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
-            self._n = n
-
-        def load(self, root: Path) -> dict[str, Split]:
-            """Make the splits."""
-            rng = torch.Generator().manual_seed(0)
-            sizes = {"train": self._n, "test": 200}
-            return {
-                name: Split(
-                    TensorSource(torch.randint(0, 256, (n, 3, 32, 32), generator=rng, dtype=torch.uint8)),
-                    torch.randint(0, 10, (n,), generator=rng),
-                )
-                for name, n in sizes.items()
-            }
-
-    module = types.ModuleType("synthetic_images")
-    module.Synthetic = Synthetic  # type: ignore[attr-defined]
-    sys.modules["synthetic_images"] = module
     if args.clock == "processor":
         from autoal.loop import callback
 
@@ -106,7 +105,7 @@ def measure(pool: int, processes: int, clock: str, run_dir: Path) -> dict[str, f
         env |= {"WORLD_SIZE": str(processes), "NODE_RANK": "0", "LOCAL_RANK": str(r)}
         home = run_dir if r == 0 else run_dir.with_name(f"{run_dir.name}.{r}")
         options = ("--pool", pool, "--processes", processes, "--clock", clock, "--run-dir", home)
-        command = [sys.executable, __file__, *map(str, options)]
+        command = [sys.executable, "-m", "experiments.benchmarks.ddp", *map(str, options)]
         children.append(subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL))
     codes = [child.wait() for child in children]
     if any(codes):

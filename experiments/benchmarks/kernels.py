@@ -5,9 +5,9 @@ reports seconds, the peak of resident memory during the call, and passes over th
 them. A peer whose cost per pick is constant is run for fewer picks; its seconds are then scaled and marked so.
 On a machine that others use too, ``--threads 1`` gives steadier ratios than threads that wait for each other.
 
-    python experiments/benchmarks/kernels.py                          # synthetic embeddings
-    python experiments/benchmarks/kernels.py --data-root DIR          # also random features of MNIST
-    python experiments/benchmarks/kernels.py --quick                  # a tenth of the rows, for a first look
+    python -m experiments.benchmarks.kernels                          # synthetic embeddings
+    python -m experiments.benchmarks.kernels --data-root DIR          # also random features of MNIST
+    python -m experiments.benchmarks.kernels --quick                  # a tenth of the rows, for a first look
 """
 
 from __future__ import annotations

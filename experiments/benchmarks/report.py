@@ -1,20 +1,18 @@
 """Seconds that a report over many synthetic runs takes, and that its page needs to open.
 
-Run with ``python experiments/benchmarks/report.py [--runs 2000] [--rounds 20] [--labels 100] [--browser]``.
+Run with ``python -m experiments.benchmarks.report [--runs 2000] [--rounds 20] [--labels 100] [--browser]``.
 """
 
 from __future__ import annotations
 
 import argparse
-import runpy
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
 from autoal.analysis.report import Options, make_report
-
-TREES = Path(__file__).resolve().parents[2] / "tests" / "analysis" / "trees.py"
+from tests.analysis.trees import write_tree
 
 
 def open_page(page: Path) -> float:
@@ -54,7 +52,6 @@ def main() -> None:
     parser.add_argument("--browser", action="store_true", help="also time the page in headless Chromium")
     args = parser.parse_args()
 
-    write_tree = runpy.run_path(str(TREES))["write_tree"]
     named = ["random", "entropy", "margin", "coreset", "badge", "alfamix", "autoal"]
     strategies = (named + [f"strategy{i}" for i in range(100)])[: args.strategies]
     settings = max(1, args.runs // (len(strategies) * args.seeds))

@@ -1,6 +1,6 @@
 """What one AutoAL search phase costs: the released code's schedule against this package's, on the same batch.
 
-python experiments/benchmarks/search.py
+python -m experiments.benchmarks.search
 
 Both take 200 warm-up and 400 search steps with the 7 candidates on one batch. The reference does at every step
 what the released code does: 25 passes of the classifier, fits of k-means and of a Gaussian mixture, a pass of

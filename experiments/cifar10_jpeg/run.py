@@ -1,18 +1,17 @@
 """CIFAR-10 kept as JPEG files: AutoAL's budget with ResNet-18 on a GPU, and a small version for a CPU.
 
-python experiments/cifar10_jpeg/run.py --settings gpu -- paths.data_dir=data    # 2,000 + 8 x 1,000 labels
-python experiments/cifar10_jpeg/run.py --settings cpu -- paths.data_dir=data    # 500 + 5 x 250 labels
+python -m experiments.cifar10_jpeg.run --settings gpu -- paths.data_dir=data    # 2,000 + 8 x 1,000 labels
+python -m experiments.cifar10_jpeg.run --settings cpu -- paths.data_dir=data    # 500 + 5 x 250 labels
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from autoal.run.study import Setting, main
+from experiments import tables
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
 
 STRATEGIES = (
     *("random", "margin", "badge", "kcenter", "alfamix", "diverse_minibatch"),
@@ -34,7 +33,5 @@ SETTINGS = [
 ]
 
 if __name__ == "__main__":
-    import tables
-
     if main(HERE, SETTINGS):
         tables.main([HERE.name])

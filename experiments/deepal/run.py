@@ -1,17 +1,16 @@
 """DeepAL+'s settings: its strategies, three seeds.
 
-python experiments/deepal/run.py --settings mnist -- paths.data_dir=data
+python -m experiments.deepal.run --settings mnist -- paths.data_dir=data
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from autoal.run.study import Setting, main
+from autoal.run.study import Setting, experiments, main
+from experiments import tables
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
 
 METHODS = (
     *("random", "least_confidence", "margin", "entropy", "least_confidence_mc", "margin_mc", "entropy_mc"),
@@ -19,12 +18,9 @@ METHODS = (
     *("loss_prediction", "waal", "vaal", "adversarial_deepfool", "adversarial_bim"),
 )
 SETTINGS = [
-    Setting(file.stem, (f"+experiment={HERE.name}/{file.stem}",), METHODS, (0, 1, 2))
-    for file in sorted(HERE.glob("*.yaml"))
+    Setting(name, (f"+experiment={HERE.name}/{name}",), METHODS, (0, 1, 2)) for name in experiments(HERE.name)
 ]
 
 if __name__ == "__main__":
-    import tables
-
     if main(HERE, SETTINGS):
         tables.main([HERE.name])

@@ -1,27 +1,23 @@
 """All strategies on the embedded digits with the default loop, ten paired seeds.
 
-python experiments/digits_study/run.py            # run what is missing, then write results and tables
-python experiments/digits_study/run.py --collect  # write results and tables from what there is
+python -m experiments.digits_study.run            # run what is missing, then write results and tables
+python -m experiments.digits_study.run --collect  # write results and tables from what there is
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from autoal.run.study import main
+from experiments import tables
+from experiments.digits_study import seeds_needed
+from experiments.small import DIGITS, RUNS
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from small import DIGITS, RUNS  # noqa: E402
 
 SETTINGS = [DIGITS]
 
 if __name__ == "__main__":
-    import seeds_needed
-    import tables
-
     if main(HERE, SETTINGS, runs=RUNS):
         tables.main([])  # the studies' texts refer to each other
         seeds_needed.main()

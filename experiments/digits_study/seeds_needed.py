@@ -1,6 +1,6 @@
 """How many seeds separate two strategies? From the measured results of the studies.
 
-python experiments/digits_study/seeds_needed.py    # rewrites the tables of docs/what_to_expect.md
+python -m experiments.digits_study.seeds_needed    # rewrites the tables of docs/what_to_expect.md
 
 For each pair of strategies the differences in AUBC over the seeds that both have give an effect size, and that
 the number of seeds at which a two-sided t-test at 5 % finds the effect with 80 % probability: paired, and as if
@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments import tables
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-import tables  # noqa: E402
-
 TEXT = HERE.parents[1] / "docs" / "what_to_expect.md"
 POWER, ALPHA, MOST = 0.8, 0.05, 1000
 RESAMPLES = 2000

@@ -290,6 +290,7 @@ MEDMNIST = {
 
 WRITERS: dict[str, Callable[[Path], None]] = {
     "digits": lambda root: None,
+    "breast_cancer": lambda root: None,
     "mnist": write_mnist_like("MNIST/raw"),
     "fashion_mnist": write_mnist_like("FashionMNIST/raw", gz=True),
     "kmnist": write_mnist_like("KMNIST/raw", gz=True),

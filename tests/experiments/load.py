@@ -1,9 +1,8 @@
-"""Imports scripts of ``experiments/``, which is no package."""
+"""Where the studies are, and their modules by name."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -11,16 +10,5 @@ EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
 
 def script(path: str) -> ModuleType:
-    """Import ``experiments/<path>.py`` under a name of its own."""
-    name = "experiments_" + path.replace("/", "_")
-    if name not in sys.modules:
-        before = list(sys.path)
-        sys.path[:0] = [str((EXPERIMENTS / path).parent), str(EXPERIMENTS)]
-        spec = importlib.util.spec_from_file_location(name, EXPERIMENTS / f"{path}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        sys.path[:] = before
-    return sys.modules[name]
+    """Import ``experiments/<path>.py``."""
+    return importlib.import_module("experiments." + path.replace("/", "."))

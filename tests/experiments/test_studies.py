@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from autoal.config.command_line import choices, conf_dir
 from autoal.run.study import Setting, cells, collect, every_strategy, split_overrides
+from autoal.rundir.recipe import recipe_hash
 from tests.experiments.load import EXPERIMENTS, script
 
 STUDIES = (
     *("autoal_icml25", "alfamix_cvpr22", "deepal"),
-    *("mnist_study", "digits_study", "baselines_study", "cifar10_jpeg"),
+    *("mnist_study", "digits_study", "baselines_study", "cifar10_jpeg", "autoal_study"),
 )
 PUBLISHED = EXPERIMENTS / "autoal_icml25" / "published"
 TEXTS = [EXPERIMENTS / name / "README.md" for name in STUDIES]
@@ -64,9 +66,22 @@ def test_every_command_of_the_texts_composes(command: str) -> None:
                 compose("train", overrides=line)
 
 
-@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_has_a_run_module() -> None:
+    """``make study STUDY=<name>`` works for every folder but the benchmarks."""
+    folders = {path.parent.name for path in EXPERIMENTS.glob("*/__init__.py")} - {"benchmarks"}
+    assert folders == set(STUDIES)
+    assert {path.parent.name for path in EXPERIMENTS.glob("*/run.py")} == folders
+
+
+def test_experiment_files_stand_in_conf() -> None:
+    assert not list(EXPERIMENTS.rglob("*.yaml"))
+    assert not [path for path in conf_dir().rglob("*") if path.is_symlink()]
+    assert {path.suffix for path in conf_dir().rglob("*") if path.is_file()} == {".yaml"}
+
+
+@pytest.mark.parametrize("name", [*(f"{name}/run" for name in STUDIES), "autoal_study/develop"])
 def test_every_setting_of_a_study_composes(name: str) -> None:
-    settings = script(f"{name}/run").SETTINGS
+    settings = script(name).SETTINGS
     assert settings
     assert len({s.name for s in settings}) == len(settings)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -142,6 +157,21 @@ def test_every_strategy_is_there_once_and_random_first() -> None:
     assert names[0] == "random"
     assert names.index("margin") < names.index("autoal") < names.index("adversarial_bim")
     assert ("vaal", "strategy.width=8") in every_strategy({"vaal": ["strategy.width=8"]})
+
+
+def test_the_arms_of_the_search_study_have_results_of_todays_recipe() -> None:
+    for module in ("run", "develop"):
+        for setting in script(f"autoal_study/{module}").SETTINGS:
+            labels = {s if isinstance(s, str) else s[0] for s in setting.strategies}
+            found = rows(EXPERIMENTS / "autoal_study" / "results" / f"{setting.name}.csv")
+            assert {(r["strategy"], int(r["seed"])) for r in found} == {
+                (label, seed) for label in labels for seed in setting.seeds
+            }
+            with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+                config = compose("train", overrides=list(next(cells([setting])).overrides))
+            plain = OmegaConf.to_container(config, resolve=True)
+            assert isinstance(plain, dict)
+            assert {r["recipe"] for r in found} == {recipe_hash({str(k): v for k, v in plain.items()})}
 
 
 def finished_run(folder: Path, recipe: str, acc: float) -> None:

@@ -141,17 +141,28 @@ class IdxImages(Dataset):
     Args:
         which: ``mnist``, ``fashion_mnist``, ``kmnist``, ``emnist_letters``, ``emnist_byclass`` or
             ``emnist_balanced``.
+        n_train: Keep the first samples of the training split only; None: all.
+
+    Raises:
+        AutoALError: For an unknown name, or ``n_train`` below 1.
     """
 
-    def __init__(self, which: str = "mnist") -> None:
+    def __init__(self, which: str = "mnist", n_train: int | None = None) -> None:
         if which not in _SETS:
             raise unknown_name("IDX dataset", which, _SETS)
+        if n_train is not None and n_train < 1:
+            raise AutoALError(f"dataset.n_train={n_train} is not positive")
         self._set = _SETS[which]
+        self._n_train = n_train
         self.info = self._set.info
 
     def load(self, root: Path) -> dict[str, Split]:
         """Read the four IDX files, plain or gzipped."""
-        return {part: self._read(root, part) for part in _PARTS}
+        splits = {part: self._read(root, part) for part in _PARTS}
+        if self._n_train is not None:
+            train, rows = splits["train"], torch.arange(min(self._n_train, len(splits["train"])))
+            splits["train"] = Split(train.source.select(rows), train.targets[rows])
+        return splits
 
     def _read(self, root: Path, part: str) -> Split:
         image_file, label_file = (self._locate(root, part, kind) for kind in ("images-idx3", "labels-idx1"))

@@ -2,9 +2,9 @@
 
 A study is a short script in ``experiments/<study>/run.py`` that names its settings and calls :func:`main`::
 
-    python experiments/<study>/run.py            # run what is missing, then collect
-    python experiments/<study>/run.py --jobs 2   # in two processes
-    python experiments/<study>/run.py --collect  # collect what there is
+    python -m experiments.<study>.run            # run what is missing, then collect
+    python -m experiments.<study>.run --jobs 2   # in two processes
+    python -m experiments.<study>.run --collect  # collect what there is
 
 Overrides after ``--`` go to every run, e.g. ``-- paths.data_dir=/data trainer=gpu``.
 """
@@ -83,6 +83,13 @@ def every_strategy(options: Mapping[str, Sequence[str]] | None = None) -> tuple[
     place = {"random": -1} | {name: i for i, name in enumerate(SLOW, 1)}
     names = sorted(choices("strategy"), key=lambda name: (place.get(name, 0), name))
     return tuple((name, *options[name]) if options and name in options else name for name in names)
+
+
+def experiments(study: str) -> list[str]:
+    """Return the names of a study's experiment files, those of ``conf/experiment/<study>``."""
+    from autoal.config.command_line import choices
+
+    return [name.removeprefix(f"{study}/") for name in choices("experiment") if name.startswith(f"{study}/")]
 
 
 def finished(run_dir: Path) -> bool:
@@ -216,7 +223,9 @@ def _in_processes(jobs: int, words: Sequence[str], extra: Sequence[str]) -> None
     import os
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, sys.argv[0], *words]
+    spec = sys.modules["__main__"].__spec__
+    program = ["-m", spec.name] if spec is not None else [sys.argv[0]]
+    command = [sys.executable, *program, *words]
     running = [
         subprocess.Popen([*command, "--jobs", "1", "--shard", f"{i}/{jobs}", "--", *extra], env=environment)
         for i in range(jobs)

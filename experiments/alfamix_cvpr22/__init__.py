@@ -1,0 +1,1 @@
+"""ALFA-Mix's published settings."""

@@ -1,0 +1,1 @@
+"""AutoAL's published experiments."""

@@ -1,0 +1,1 @@
+"""Does AutoAL's search pay?"""

@@ -1,0 +1,39 @@
+"""What chose AutoAL's default: some arms on seeds that the study's tables do not use.
+
+python -m experiments.autoal_study.develop              # run what is missing, then the table
+python -m experiments.autoal_study.develop --collect    # the table from what there is
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoal.run.study import Setting, main
+from experiments.autoal_study import report
+from experiments.autoal_study.run import FIXED, MARGIN_KMEANS, MARGIN_ONLY, SEEDS, TOP_B
+
+HERE = Path(__file__).resolve().parent
+ARMS = (
+    "margin",
+    MARGIN_KMEANS,
+    MARGIN_ONLY,
+    "autoal",
+    FIXED,
+    ("half_fixed", "strategy=autoal", "strategy.weights=fixed", "strategy.prior={margin:0.5}"),
+    "autoal_equal",
+    ("equal_window5", "strategy=autoal_equal", "strategy.window=5.0"),
+    ("equal_window20", "strategy=autoal_equal", "strategy.window=20.0"),
+    TOP_B,
+)
+SETTINGS = [
+    Setting(
+        f"{name}_development",
+        (f"+experiment=autoal_study/{name}", "trainer=cpu"),
+        ARMS,
+        tuple(range(100, 100 + n)),
+    )
+    for name, n in (("digits", 10), ("breast_cancer", 30))
+]
+
+if __name__ == "__main__" and main(HERE, SETTINGS):
+    report.main(list(SEEDS))

@@ -1,0 +1,41 @@
+"""Does AutoAL's search pay? Presets, candidates and controls on three data sets, in pairs.
+
+python -m experiments.autoal_study.run -- paths.data_dir=data             # run what is missing, then the tables
+python -m experiments.autoal_study.run --settings digits breast_cancer    # no download
+python -m experiments.autoal_study.run --collect                          # tables from what there is
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoal.run.study import Setting, main
+from autoal.search.options import CANDIDATE_SETS
+from experiments.autoal_study import report
+
+HERE = Path(__file__).resolve().parent
+
+PLAIN = ("random", *CANDIDATE_SETS["paper7"], "badge")
+# The 10 b samples of least margin, then k-means weighted by it.
+MARGIN_KMEANS = ("margin_kmeans", "strategy=diverse_minibatch", "strategy.beta=10", "strategy.max_iter=10")
+FIXED = ("autoal_fixed", "strategy=autoal", "strategy.weights=fixed")
+TOP_B = ("equal_topb", "strategy=autoal_equal", "strategy.grading=binary", "strategy.query=topb")
+MARGIN_ONLY = ("margin_only", "strategy=autoal_equal", "strategy.candidates=[margin]")
+ARMS = (
+    *PLAIN,
+    MARGIN_KMEANS,
+    *("autoal", "autoal_equal", "autoal_paper", "autoal_released"),
+    FIXED,
+    ("autoal_flat", "strategy=autoal", "strategy.prior=null"),
+    ("autoal_sample", "strategy=autoal", "strategy.weights=sample"),
+    TOP_B,
+    MARGIN_ONLY,
+)
+SEEDS = {"digits": 10, "mnist": 5, "breast_cancer": 10}
+SETTINGS = [
+    Setting(name, (f"+experiment=autoal_study/{name}", "trainer=cpu"), ARMS, tuple(range(seeds)))
+    for name, seeds in SEEDS.items()
+]
+
+if __name__ == "__main__" and main(HERE, SETTINGS):
+    report.main(list(SEEDS))

@@ -1,0 +1,1 @@
+"""Strategies that train something of their own, or choose among others."""

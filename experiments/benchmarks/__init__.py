@@ -1,0 +1,1 @@
+"""Kernels, data path, search, processes and reports against their peers."""

@@ -1,0 +1,1 @@
+"""CIFAR-10 kept as JPEG files."""

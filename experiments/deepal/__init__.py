@@ -1,0 +1,1 @@
+"""DeepAL+'s protocol."""
