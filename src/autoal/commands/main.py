@@ -13,6 +13,7 @@ from autoal.errors import AutoALError, unknown_name
 from autoal.version import __version__
 
 COMMANDS = {
+    "train": ("train", "run an experiment, or a sweep with -m; the same as python train.py"),
     "list": ("listing", "list strategies, datasets, backbones or experiments"),
     "data": ("data", "fetch or verify a dataset before a job needs it"),
     "report": ("report", "curves, AUBC, paired tests and win matrix of runs, as HTML, CSV and PNG"),
@@ -47,6 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if words and words[0] == "train":
+        from autoal.commands.train import main as train
+
+        # Hydra reads the command line itself.
+        sys.argv = ["autoal train", *words[1:]]
+        train()
+        return 0
     if words and words[0] in COMMANDS:
         module, line = COMMANDS[words[0]]
         command = cast(Command, importlib.import_module(f"autoal.commands.{module}"))
@@ -59,7 +67,7 @@ def _run(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="autoal",
         usage="autoal <command> [options]",
-        description="Deep active learning. Experiments are run with train.py; this command does the rest.",
+        description="Deep active learning: run experiments, and look at what came out.",
         epilog=f"commands:\n{epilog}\n\n'autoal <command> --help' shows a command's options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

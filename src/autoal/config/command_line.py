@@ -25,23 +25,37 @@ EXIT_INTERRUPTED = 130
 
 
 def conf_dir() -> Path:
-    """Return the config directory: of the checkout that the package runs from, else of the current folder.
+    """Return AutoAL's own config directory: inside the installed package, or at the top of its checkout.
 
     Raises:
         AutoALError: If there is none.
     """
-    for root in (Path(__file__).resolve().parents[3], Path.cwd()):
+    package = Path(__file__).resolve().parents[1]
+    for root in (package, package.parents[1]):
         if (root / "conf" / "train.yaml").exists():
             return root / "conf"
-    raise AutoALError(f"no conf/train.yaml beside the package or in {Path.cwd()}; run from a checkout of AutoAL")
+    raise AutoALError(f"no conf/train.yaml in {package} or {package.parents[1]}; install AutoAL again")
+
+
+def conf_dirs() -> list[Path]:
+    """Return where configs are looked for, first AutoAL's own: then ``./conf``, if there is one."""
+    own, user = conf_dir(), Path.cwd() / "conf"
+    return [own, user] if user.is_dir() and user.resolve() != own else [own]
+
+
+def config_files(group: str) -> dict[str, Path]:
+    """Return the files of a config group by name; of two with one name, the one that Hydra takes."""
+    found: dict[str, Path] = {}
+    for folder in conf_dirs():
+        for path in sorted((folder / group).rglob("*.yaml")):
+            found.setdefault(path.relative_to(folder / group).with_suffix("").as_posix(), path)
+    # Parts that other configs are made of stand in folders named common.
+    return {name: found[name] for name in sorted(found) if not name.startswith("common/")}
 
 
 def choices(group: str) -> list[str]:
     """Return the names of a config group, e.g. ``choices("strategy")``."""
-    root = conf_dir() / group
-    names = (p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.yaml"))
-    # Parts that other configs are made of stand in folders named common.
-    return sorted(n for n in names if not n.startswith("common/"))
+    return list(config_files(group))
 
 
 def run_directory(config: DictConfig) -> Path:
