@@ -30,6 +30,22 @@ def _known(side):
     return side["x"][:rows], side["logits"][:rows]
 
 
+def _head(logits, x):
+    g = torch.Generator().manual_seed(0)
+    return torch.randn(logits.shape[1], x.shape[1], generator=g).to(x), torch.zeros(logits.shape[1]).to(x)
+
+
+def _passes(logits):
+    kernels.entropy(logits)  # names the row of what is not finite
+    return torch.stack([logits, logits.flip(1), torch.zeros_like(logits)])
+
+
+def _shown(logits, x):
+    """Embeddings, for kernels that never see the logits; these still have to be finite here."""
+    kernels.entropy(logits)
+    return x
+
+
 BATCH = {
     "kmeans": lambda logits, x, n, g, side: kernels.kmeans(x, n, g),
     "kmeans_weighted": lambda logits, x, n, g, side: kernels.kmeans(x, n, g, weights=kernels.margin(logits)),
@@ -42,6 +58,26 @@ BATCH = {
     "bait_cold": lambda logits, x, n, g, side: kernels.bait(x, logits, n),
     "bait_top2": lambda logits, x, n, g, side: kernels.bait(x, logits, n, *_known(side), form="top2"),
     "bait_full": lambda logits, x, n, g, side: kernels.bait(x, logits, n, form="full"),
+    "batchbald": lambda logits, x, n, g, side: kernels.batchbald(_passes(logits), n, g, configurations=16),
+    "clue": lambda logits, x, n, g, side: kernels.clue(x, logits, n, g, temperature=0.1),
+    "cluster_margin": lambda logits, x, n, g, side: kernels.cluster_margin(
+        logits, kernels.average_linkage(x, g, exact_limit=12, micro_clusters=5)[0], n, factor=2
+    ),
+    "dropquery": lambda logits, x, n, g, side: kernels.dropquery(x, logits, *_head(logits, x), n, 5, g),
+    "falcun": lambda logits, x, n, g, side: kernels.falcun(logits, n, g),
+    "flcg": lambda logits, x, n, g, side: kernels.flcg(_shown(logits, x), n, side["x"]),
+    "flqmi": lambda logits, x, n, g, side: kernels.flqmi(_shown(logits, x), side["x"], n),
+    "ldm_s": lambda logits, x, n, g, side: kernels.ldm_s(_shown(logits, x), *_head(logits, x), n, g, draws=1),
+    "noise_stability": lambda logits, x, n, g, side: kernels.noise_stability(
+        _shown(logits, x), *_head(logits, x), n, g, draws=2
+    ),
+    "power": lambda logits, x, n, g, side: kernels.stochastic_batch(kernels.margin(logits), n, 7),
+    "softmax": lambda logits, x, n, g, side: kernels.stochastic_batch(
+        kernels.margin(logits), n, 7, form="softmax"
+    ),
+    "softrank": lambda logits, x, n, g, side: kernels.stochastic_batch(
+        kernels.cal(x, logits, *_known(side), neighbours=3), n, 7, form="softrank"
+    ),
     "cdal": lambda logits, x, n, g, side: kernels.cdal(logits, n, side["logits"], window=5),
     "cdal_cold": lambda logits, x, n, g, side: kernels.cdal(logits, n),
     "diverse_minibatch": lambda logits, x, n, g, side: kernels.diverse_minibatch(logits, x, n, g, beta=3),

@@ -15,11 +15,22 @@ from autoal.kernels.adversarial import bim_distance, deepfool_distance
 from autoal.kernels.alfamix import alfamix, alfamix_options
 from autoal.kernels.badge import badge
 from autoal.kernels.bait import bait
+from autoal.kernels.batchbald import batchbald
+from autoal.kernels.cal import cal
 from autoal.kernels.cdal import cdal
+from autoal.kernels.clue import clue
+from autoal.kernels.cluster_margin import cluster_margin
 from autoal.kernels.diverse_minibatch import diverse_minibatch
+from autoal.kernels.dropquery import dropquery
+from autoal.kernels.epig import epig
+from autoal.kernels.falcun import falcun
 from autoal.kernels.kcenter import kcenter, kcenter_pca
 from autoal.kernels.kmeans import kmeans, nearest_distinct, weighted_kmeans
+from autoal.kernels.linkage import average_linkage
 from autoal.kernels.mc import bald, mean_std, var_ratio
+from autoal.kernels.perturbed import ldm_s, least_disagree, noise_stability
+from autoal.kernels.similar import flcg, flqmi
+from autoal.kernels.stochastic import stochastic_batch
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
 from autoal.kernels.uncertainty import entropy, least_confidence, margin, mean_log_prob
@@ -28,22 +39,36 @@ __all__ = [
     "Picks",
     "alfamix",
     "alfamix_options",
+    "average_linkage",
     "badge",
     "bait",
     "bald",
+    "batchbald",
     "bim_distance",
+    "cal",
     "cdal",
+    "clue",
+    "cluster_margin",
     "deepfool_distance",
     "diverse_minibatch",
+    "dropquery",
     "entropy",
+    "epig",
+    "falcun",
+    "flcg",
+    "flqmi",
     "kcenter",
     "kcenter_pca",
     "kmeans",
+    "ldm_s",
     "least_confidence",
+    "least_disagree",
     "margin",
     "mean_log_prob",
     "mean_std",
     "nearest_distinct",
+    "noise_stability",
+    "stochastic_batch",
     "top_n",
     "var_ratio",
     "weighted_kmeans",

@@ -76,7 +76,7 @@ def bait(
     Example:
         >>> import torch
         >>> z = torch.tensor([[1.0, 0.0], [1.1, 0.0], [0.0, 0.5]])
-        >>> sorted(bait(z, torch.zeros(3, 2), 2).index.tolist())
+        >>> sorted(bait(z, torch.zeros(3, 2), 2, lam=0.01).index.tolist())
         [1, 2]
     """
     check_logits("logits", logits)
