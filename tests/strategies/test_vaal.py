@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from autoal.errors import AutoALError
+from autoal.learned.vae import make_vae, usual_width
 from autoal.strategies.vaal import VAAL, Adversaries
 from tests.strategies.planted import context, planted_task, two_clusters
 from tests.strategies.runs import assert_resumes
@@ -50,9 +52,34 @@ def test_auto_encoder_and_discriminator_want_opposite_things() -> None:
     assert losses[5.0][1] == pytest.approx(losses[-5.0][1], abs=1e-3)  # half of each pair is wrong either way
 
 
-def test_refuses_bad_options() -> None:
-    with pytest.raises(AutoALError, match="latent=0"):
-        VAAL(latent=0)
+@pytest.mark.parametrize(
+    ("shape", "width"), [((3, 32, 32), 128), ((1, 28, 28), 112), ((1, 8, 8), 32), ((7,), 128)]
+)
+def test_width_suits_the_size_of_the_images(shape: tuple[int, ...], width: int) -> None:
+    assert usual_width(shape) == width
+    given, usual = (make_vae(shape, 4, w) for w in (width, usual_width(shape)))
+    assert [p.shape for p in usual.parameters()] == [p.shape for p in given.parameters()]
+
+
+def test_a_query_on_digits_is_a_matter_of_seconds_by_the_count_of_its_operations() -> None:
+    """The published 100 epochs of 128 channels are 13.3 Tflop there: minutes of a CPU core for every query."""
+    task = planted_task(torch.rand(1200, 1, 8, 8), torch.zeros(1200, dtype=torch.int64), torch.arange(40))
+    strategy = VAAL()
+    pair = strategy.adversaries(context(task, strategy, task.initial_net()))
+    with FlopCounterMode(display=False) as one:
+        pair.train_step(strategy.vae_steps, strategy.judge_steps)
+    assert one.get_total_flops() * strategy.steps(1160) < 4e11
+
+
+def test_steps_follow_the_pool_up_to_a_bound() -> None:
+    assert [VAAL().steps(n) for n in (1, 128, 1160, 60000)] == [20, 20, 200, 1000]
+    assert VAAL(epochs=100, max_steps=None).steps(50000) == 39100
+
+
+@pytest.mark.parametrize("key", ["latent", "width", "epochs", "max_steps"])
+def test_refuses_bad_options(key: str) -> None:
+    with pytest.raises(AutoALError, match=f"{key}=0"):
+        VAAL(**{key: 0})
 
 
 def test_bounded_steps_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
