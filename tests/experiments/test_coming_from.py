@@ -81,6 +81,15 @@ def test_every_key_exists(section: str) -> None:
         check(words)
 
 
+def test_single_methods_say_where_they_differ_from_their_programs() -> None:
+    section = PAGE.read_text(encoding="utf-8").partition("## Programs of single methods")[2]
+    for method in ("tailor", "coregcn", "uncertaingcn", "albl", "ceal", "vaal"):
+        assert f"`strategy={method}`" in section
+        check(f"strategy={method}")
+    check("strategy=ceal strategy.threshold strategy.decay")
+    check("strategy=vaal strategy.epochs strategy.max_steps strategy.width")
+
+
 @pytest.mark.parametrize(
     "words",
     ["loop.n_inti", "strategy=margni", "strategy=badge strategy.alpha_cap", "lop.n_init", "backbone", "sed=1"],

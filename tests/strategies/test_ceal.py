@@ -64,6 +64,13 @@ def test_bought_labels_win_over_pseudo_labels() -> None:
     assert [seen[i] for i in range(40, 60)] == (1 - remote.long())[40:60].tolist()
 
 
+def test_the_default_pseudo_labels_what_a_small_network_is_sure_of(tmp_path: Path) -> None:
+    run = experiment(tmp_path, "strategy=ceal", "optimizer.lr=0.01", "loop.epochs=30")
+    run.run()
+    proposed = rows(tmp_path)["ceal_pseudo_labels"].dropna()
+    assert 0 < proposed.sum() < 0.5 * len(proposed) * 1200
+
+
 def test_threshold_falls_and_stays_positive() -> None:
     strategy = CEAL(threshold=5e-5, decay=3.3e-7)
     values = [strategy.threshold(t) for t in range(2000)]

@@ -2,6 +2,9 @@ r"""A graph network over features that tells labelled from unlabelled samples.
 
 The graph joins all samples by cosine similarity. With unit-length features X, :math:`A = X X^\top - I`, and
 every product :math:`A H = X (X^\top H) - H` costs O(N D h) and no N x N matrix is ever written.
+
+Against the released code of the graph strategies, rows of the adjacency are normalised (there columns,
+:math:`A D^{-1} + I`) and a layer's bias is added before the product with it (there after).
 """
 
 from __future__ import annotations

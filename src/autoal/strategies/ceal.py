@@ -61,6 +61,19 @@ class CEAL(QueryStrategy):
     negative in a long run; here :math:`\delta_t = \delta_0 / (1 + t\, d / \delta_0)`, which falls at the
     paper's rate :math:`d` at first and stays positive.
 
+    What the threshold means depends on how sure a network is. Three pairs are in use:
+
+    ========= ======= =====================================================================================
+    threshold decay   from
+    ========= ======= =====================================================================================
+    0.005     0.00033 the re-implementation on the paper's Caltech-256 (rafikg/CEAL); the default
+    0.05      0.0033  another re-implementation, on CIFAR-10 (dhaalves/CEAL_keras)
+    5e-5      3.3e-7  DeepAL+, which lowers the threshold by t times the decay in round t
+    ========= ======= =====================================================================================
+
+    Few labels and a high threshold are a trap: pseudo-labels soon outnumber labels by far, are wrong together, and
+    the next round learns them.
+
     Args:
         base: The strategy that picks: a name, or a mapping of ``name`` and its options.
         threshold: :math:`\delta_0` in nats.
@@ -75,7 +88,7 @@ class CEAL(QueryStrategy):
     )
 
     def __init__(
-        self, base: str | Mapping[str, Any] = "entropy", threshold: float = 5e-5, decay: float = 3.3e-7
+        self, base: str | Mapping[str, Any] = "entropy", threshold: float = 0.005, decay: float = 0.00033
     ) -> None:
         if threshold <= 0 or decay < 0:
             raise AutoALError(f"ceal: threshold={threshold} must be positive and decay={decay} not negative")

@@ -28,6 +28,10 @@ class Tailor(CandidateStrategy):
     labels are known, :math:`a_k` becomes :math:`\gamma a_k` plus the class counts of the candidate's picks
     (Zhang et al. 2023, the multi-class rule).
 
+    The released code differs in two places: there :math:`v_c` is negative for a class of more than half of the
+    labels, and a second one in the prior, :math:`\mathrm{Dirichlet}(1 + \gamma^t + a_k)` after t rounds, starts it
+    at Dirichlet(2).
+
     Args:
         candidates: Strategies to choose among.
         discount: :math:`\gamma`, how much of the old counts is kept; 1 forgets nothing.
