@@ -31,7 +31,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         dataset: What to load.
         data_dir: Root of the data files.
         seed: The experiment's seed.
-        batch_size: Global training batch size.
+        batch_size: Global training batch size; None: every labelled sample at once.
         eval_batch_size: Batch size per rank of pool passes and evaluations.
         augmentations: Applied to training images.
         max_device_bytes: Splits move to the training device whole as long as they fit into this together; the
@@ -49,7 +49,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         dataset: Dataset,
         data_dir: Path,
         seed: int = 0,
-        batch_size: int = 64,
+        batch_size: int | None = 64,
         eval_batch_size: int = 1024,
         augmentations: Sequence[Augmentation] = (),
         max_device_bytes: int = 4 << 30,
@@ -147,7 +147,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             self._splits["train"].source,
             ids,
             targets,
-            batch_size or self.batch_size,
+            batch_size or self.batch_size or max(1, len(ids)),
             order=generator(self.seed, "order", *stream, epoch),
             epoch_key=stream_seed(self.seed, "epoch", *stream, epoch),
             world=self.world,

@@ -29,6 +29,7 @@ from autoal.query.contract import QueryStrategy
 from autoal.rundir.directory import RunDir
 from autoal.training.hooks import TrainingHook
 from autoal.training.inference import ProgressFn, evaluate
+from autoal.training.lbfgs import reached_optimum
 from autoal.training.lit import LitClassifier
 from autoal.training.task import Task
 
@@ -179,6 +180,7 @@ class ActiveLearning(pl.Callback):
                 "try a smaller optimizer.lr or trainer.gradient_clip_val=1"
             )
         stop = data.epoch >= loop.epochs or (loop.stop_train_acc is not None and train_acc >= loop.stop_train_acc)
+        stop = stop or reached_optimum(trainer.optimizers[0])
         with trainer.precision_plugin.forward_context():
             stop = self._validation.epoch_done(pl_module) or stop
         self.records.add_seconds("train", time.perf_counter() - self._epoch_start)

@@ -44,12 +44,17 @@ class Classifier(nn.Module):
         backbone: The feature extractor.
         n_classes: Number of classes C.
         dropout: Probability that an embedding unit is dropped in training and in MC passes.
+
+    Attributes:
+        drops_in_training: Whether training drops units; an optimiser that goes to the optimum of one fixed loss
+            wants none, and MC passes drop them all the same.
     """
 
     def __init__(self, backbone: Backbone, n_classes: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.backbone = backbone
         self.dropout = float(dropout)
+        self.drops_in_training = True
         self.head = nn.Linear(backbone.embedding_dim, n_classes)
 
     @property
@@ -75,7 +80,7 @@ class Classifier(nn.Module):
 
     def drop(self, embedding: Tensor, key: DropoutKey | None) -> Tensor:
         """Apply inverted dropout with per-sample masks, in training mode only."""
-        if not self.training or self.dropout == 0.0:
+        if not self.training or not self.drops_in_training or self.dropout == 0.0:
             return embedding
         if key is None:
             raise ValueError("training with dropout needs a DropoutKey (no hidden random state)")

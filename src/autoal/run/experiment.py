@@ -87,11 +87,13 @@ class Experiment:
         loop = LoopConfig.from_config(cfg["loop"])
         strategy = build_strategy(cfg["strategy"])
         dataset = build_dataset(cfg["dataset"])
+        recipe = OptimizerRecipe(cfg["optimizer"], loop.epochs)
+        recipe.check_precision(str(cfg["trainer"].get("precision")))
         data = ActiveLearningDataModule(
             dataset,
             Path(cfg["paths"]["data_dir"]),
             seed=seed,
-            batch_size=loop.batch_size,
+            batch_size=None if recipe.full_batch else loop.batch_size,
             eval_batch_size=loop.eval_batch_size,
             augmentations=build_augmentations(cfg["dataset"].get("augment") or []),
             max_device_bytes=int(float(cfg["trainer"].get("data_on_device_gib", 4.0)) * 2**30),
@@ -100,7 +102,6 @@ class Experiment:
         data.setup()
         loop.check_pool(len(data.pool.unlabelled))
         factory = ClassifierFactory(cfg["backbone"], dataset.info)
-        recipe = OptimizerRecipe(cfg["optimizer"], loop.epochs)
         task = Task(factory, recipe, data, seed, loop.epochs, loop.stop_train_acc)
         module = LitClassifier(task.initial_net(), recipe, strategy.training_hook(task))
         strategy.check(module.net)

@@ -34,6 +34,7 @@ class LitClassifier(pl.LightningModule):
         self.recipe = recipe
         self.hook = hook
         self._sums: Tensor | None = None
+        self._batch: tuple[int, Tensor] | None = None
         self._hook_seconds = 0.0
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -44,7 +45,7 @@ class LitClassifier(pl.LightningModule):
         total = torch.where(weight > 0, loss.detach().double() / weight, 0.0)
         seen = (batch.weights > 0).sum().to(loss.device, torch.float64)
         sums = torch.stack([total, count_correct(out.logits, batch), seen])
-        self._sums = sums if self._sums is None else self._sums + sums
+        self._count(batch_idx, sums)
         if self.hook is not None:
             start = time.perf_counter()
             extra = self.hook.extra_loss(self.net, batch, out)
@@ -52,8 +53,15 @@ class LitClassifier(pl.LightningModule):
             loss = loss if extra is None else loss + extra
         return loss
 
+    def _count(self, batch_idx: int | None, sums: Tensor) -> None:
+        """Note a batch's sums; an optimiser that looks at a batch several times counts its last look."""
+        if self._batch is not None and self._batch[0] != batch_idx:
+            self._sums = self._batch[1] if self._sums is None else self._sums + self._batch[1]
+        self._batch = None if batch_idx is None else (batch_idx, sums)
+
     def take_epoch_sums(self) -> Tensor:
         """Return and reset (sum of losses, right predictions, samples seen) of this rank, ``(3,)``."""
+        self._count(None, torch.zeros(3))
         sums = torch.zeros(3, dtype=torch.float64) if self._sums is None else self._sums
         self._sums = None
         return sums

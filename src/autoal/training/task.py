@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from autoal.data.batch import Batch
 from autoal.data.datamodule import ActiveLearningDataModule
+from autoal.distributed import World
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier, ClassifierOutput, DropoutKey
 from autoal.rng import stream_seed
 from autoal.training.inference import ProgressFn, network_dtype
+from autoal.training.lbfgs import reached_optimum
 from autoal.training.optim import OptimizerRecipe
 
 
@@ -74,6 +76,7 @@ class Task:
     def new_net(self, *stream: str | int, n_outputs: int | None = None) -> Classifier:
         """Build a network on the device whose initial weights follow from the seed and the name."""
         net = self.factory.build(stream_seed(self.seed, *stream), n_outputs)
+        net.drops_in_training = not self.optimizer.full_batch
         return net.to(device=self.device, dtype=self.dtype)
 
     def initial_net(self) -> Classifier:
@@ -108,12 +111,9 @@ class Task:
             correct = torch.zeros((), dtype=torch.float64, device=self.device)
             for raw in self.data.train_loader(ids, targets, stream, epoch - 1):
                 batch = self.data.to_network(raw._replace(inputs=raw.inputs.to(self.device)), network_dtype(net))
-                optimizer.zero_grad(set_to_none=True)
-                loss, out = training_loss(net, batch)
-                loss.backward()
-                world.average_gradients(net.parameters())
-                optimizer.step()
-                correct += count_correct(out.logits, batch)
+                look = _Look(net, batch, optimizer, world)
+                optimizer.step(look)  # type: ignore[arg-type]  # torch means whatever the optimiser takes
+                correct += count_correct(look.logits, batch)
                 steps += 1
                 if max_steps is not None and steps >= max_steps:
                     break
@@ -121,10 +121,30 @@ class Task:
             accuracy = float(world.sum(correct)) / len(ids)
             if progress is not None:
                 progress(epoch, self.epochs)
-            done = max_steps is not None and steps >= max_steps
+            done = (max_steps is not None and steps >= max_steps) or reached_optimum(optimizer)
             if done or (self.stop_train_acc is not None and accuracy >= self.stop_train_acc):
                 break
         return FitResult(epoch, accuracy, steps)
+
+
+class _Look:
+    """One look at a batch: gradients of the loss, averaged over ranks; the optimiser decides how often.
+
+    Attributes:
+        logits: What the network said at the last look.
+    """
+
+    def __init__(self, net: Classifier, batch: Batch, optimizer: torch.optim.Optimizer, world: World) -> None:
+        self._net, self._batch, self._optimizer, self._world = net, batch, optimizer, world
+        self.logits = torch.empty(0)
+
+    def __call__(self) -> Tensor:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss, out = training_loss(self._net, self._batch)
+        torch.autograd.backward(loss)
+        self._world.average_gradients(self._net.parameters())
+        self.logits = out.logits
+        return loss
 
 
 def count_correct(logits: Tensor, batch: Batch) -> Tensor:
