@@ -24,11 +24,13 @@ from autoal.kernels.diverse_minibatch import diverse_minibatch
 from autoal.kernels.dropquery import dropquery
 from autoal.kernels.epig import epig
 from autoal.kernels.falcun import falcun
+from autoal.kernels.herding import herding
 from autoal.kernels.kcenter import kcenter, kcenter_pca
 from autoal.kernels.kmeans import kmeans, nearest_distinct, weighted_kmeans
 from autoal.kernels.linkage import average_linkage
 from autoal.kernels.mc import bald, mean_std, var_ratio
 from autoal.kernels.perturbed import ldm_s, least_disagree, noise_stability
+from autoal.kernels.probcover import probcover, pure_radius
 from autoal.kernels.similar import flcg, flqmi
 from autoal.kernels.stochastic import stochastic_batch
 from autoal.kernels.topk import top_n
@@ -57,6 +59,7 @@ __all__ = [
     "falcun",
     "flcg",
     "flqmi",
+    "herding",
     "kcenter",
     "kcenter_pca",
     "kmeans",
@@ -69,6 +72,8 @@ __all__ = [
     "nearest_distinct",
     "noise_stability",
     "stochastic_batch",
+    "probcover",
+    "pure_radius",
     "top_n",
     "var_ratio",
     "weighted_kmeans",

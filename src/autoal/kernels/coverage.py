@@ -1,0 +1,269 @@
+r"""How much of a pool its nearest centres cover, and what one more centre would add.
+
+With centres S and targets n of weight :math:`w_n`, the coverage is :math:`\sum_n w_n M_n` with
+:math:`M_n = \max_{s \in S} k(z_n, z_s)`, and the gain of a candidate x is
+:math:`\sum_n w_n \max(0, k(z_n, z_x) - M_n)`. :class:`Coverage` keeps M exactly (in float64) and evaluates gains
+in blocks: exactly, or in the features' computing type as certain upper bounds.
+
+A gain that is known from earlier picks is brought up to date from the few targets whose M has changed since, not
+from all: the changes are kept in a log as long as reading them is cheaper than starting anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from autoal.distributed import World
+from autoal.kernels.checks import compute_dtype, row_blocks
+from autoal.kernels.similarity import Similarity, rounding, squared_distances
+
+_SUM = 128
+"""Error of a sum within a block, in units of the type's resolution."""
+
+
+class Rows:
+    """Features that are spread over ranks (all here on one), read as unit vectors or as they are.
+
+    Args:
+        mine: This rank's rows ``(N_rank, D)``, every ``size``-th one as :meth:`World.shard` deals them.
+        n: Number of rows over all ranks.
+        world: This rank's place.
+        normalise: Divide each row by its length; a row of zeros stays as it is.
+    """
+
+    def __init__(self, mine: Tensor, n: int, world: World, normalise: bool) -> None:
+        self.mine = mine
+        self.n = n
+        self.world = world
+        self.normalise = normalise
+        self.dtype = compute_dtype(mine)
+        self.device = mine.device
+
+    def unit(self, raw: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Widen rows ``(m, D)`` and normalise them; also return their squared norms ``(m,)``."""
+        rows = raw.to(dtype)
+        squared = rows.square().sum(1)
+        if not self.normalise:
+            return rows, squared
+        # Squares of very small or large numbers leave the range: scale such rows by their largest entry first.
+        if bool(((squared < 1e-20) | (squared > 1e20)).any()):
+            largest = rows.abs().amax(1, keepdim=True)
+            rows = rows / torch.where(largest > 0, largest, torch.ones_like(largest))
+            squared = rows.square().sum(1)
+        length = squared.sqrt()
+        there = length > 0
+        return rows / torch.where(there, length, torch.ones_like(length))[:, None], there.to(dtype)
+
+    def take(self, index: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return some rows of all, ``(m,)`` int64, with their squared norms, on every rank."""
+        if self.world.size == 1:
+            return self.unit(self.mine[index], dtype)
+        here = index % self.world.size == self.world.rank
+        raw = torch.zeros(index.numel(), self.mine.shape[1], dtype=dtype, device=self.device)
+        raw[here] = self.mine[index[here] // self.world.size].to(dtype)
+        return self.unit(self.world.sum(raw), dtype)
+
+
+class _Change(NamedTuple):
+    """Targets whose M one pick has raised: which of this rank's, from what, to what; and how many on all ranks."""
+
+    targets: Tensor
+    before: Tensor
+    after: Tensor
+    everywhere: int
+
+
+class Coverage:
+    """What the centres so far cover of the targets.
+
+    Every method must be called by all ranks alike; what it returns is the same on each.
+
+    Args:
+        rows: The candidates' features.
+        kernel: The similarity.
+        weights: ``(T_rank,)`` float64 weights of this rank's targets.
+        targets: ``(T_rank,)`` this rank's own rows that are targets; None: all of them.
+        total: Number of targets over all ranks.
+
+    Attributes:
+        covered: ``(T_rank,)`` float64, M of this rank's targets; 0 without centres.
+        picks: How many centres have been added by :meth:`add`.
+        pairs: Kernel values computed, over all ranks.
+    """
+
+    def __init__(
+        self, rows: Rows, kernel: Similarity, weights: Tensor, targets: Tensor | None, total: int
+    ) -> None:
+        self.rows = rows
+        self.kernel = kernel
+        self.weights = weights
+        self.x = rows.mine if targets is None else rows.mine[targets]
+        self.total = total
+        self.covered = torch.zeros(self.x.shape[0], dtype=torch.float64, device=rows.device)
+        self.picks = 0
+        self.pairs = 0.0
+        self._log: deque[_Change] = deque()
+        self._logged = 0
+
+    def start(self, labelled: Tensor) -> None:
+        """Make labelled samples ``(L, D)``, the same on every rank, centres."""
+        dtype = torch.float64
+        for first in range(0, labelled.shape[0], 1024):
+            c, right = self.rows.unit(labelled[first : first + 1024], dtype)
+            for low, high in row_blocks(self.x.shape[0], 2 * (c.shape[0] + c.shape[1]), self.x.device):
+                b, left = self.rows.unit(self.x[low:high], dtype)
+                best = self.kernel.highest(b @ c.T, left[:, None], right)
+                self.covered[low:high] = torch.maximum(self.covered[low:high], best)
+        self.pairs += float(self.total * labelled.shape[0])
+
+    def value(self) -> float:
+        """Return the coverage, the weighted sum of M."""
+        return float(self.rows.world.sum((self.weights * self.covered).sum().reshape(1)))
+
+    def gains(self, index: Tensor, exact: bool) -> Tensor:
+        """Return the gains of candidates ``(m,)`` as float64: exact ones, or bounds that are not below them."""
+        dtype = torch.float64 if exact else self.rows.dtype
+        share, floor, slack = self._margins(dtype, exact)
+        c, right = self.rows.take(index, dtype)
+        out = torch.zeros(index.numel(), dtype=torch.float64, device=self.x.device)
+        low_cover = (self.covered * floor).to(dtype)
+        weights = self.weights.to(dtype)
+        for low, high in row_blocks(self.x.shape[0], max(c.shape) * (2 if exact else 1), self.x.device):
+            b, left = self.rows.unit(self.x[low:high], dtype)
+            k = self.kernel.of(b @ c.T, left[:, None], right, share)
+            k.sub_(low_cover[low:high, None]).clamp_(min=0)
+            out += weights[low:high] @ k
+        self.pairs += float(self.total * index.numel())
+        return self.rows.world.sum(out) * (1 + slack)
+
+    def effort(self, since: Tensor) -> Tensor:
+        """Return what it costs to bring gains up to date by :meth:`losses`, as a share of :meth:`gains`.
+
+        Args:
+            since: ``(m,)`` number of picks that each gain took into account.
+
+        Returns:
+            ``(m,)`` float64; infinity where the changes since then are no longer known.
+        """
+        counts = torch.tensor([0.0, *(change.everywhere for change in reversed(self._log))], dtype=torch.float64)
+        behind = self.picks - since.cpu()
+        known = behind <= len(self._log)
+        cost = counts.cumsum(0)[behind.clamp(max=len(self._log))] / self.total
+        return torch.where(known, cost, torch.inf).to(since.device)
+
+    def losses(self, index: Tensor, since: Tensor, exact: bool) -> Tensor:
+        """Return by how much gains have fallen since they were known.
+
+        Args:
+            index: ``(m,)`` candidates.
+            since: ``(m,)`` number of picks that each gain took into account; the effort must be finite.
+            exact: Return float64 values; otherwise values that are not above them.
+        """
+        dtype = torch.float64 if exact else self.rows.dtype
+        share, _, slack = self._margins(dtype, exact)
+        oldest = int(since.min())
+        changes = list(self._log)[len(self._log) - (self.picks - oldest) :]
+        self.pairs += float(sum(c.everywhere for c in changes) * index.numel())
+        out = torch.zeros(index.numel(), dtype=torch.float64, device=self.x.device)
+        c, right = self.rows.take(index, dtype)
+        if changes:
+            which = torch.cat([change.targets for change in changes])
+            before = torch.cat([change.before for change in changes]).to(dtype)
+            after = torch.cat([change.after for change in changes]).to(dtype)
+            counts = torch.tensor([change.targets.numel() for change in changes])
+            when = torch.arange(oldest, self.picks).repeat_interleave(counts).to(since.device)
+            weights = self.weights[which].to(dtype)
+            mixed = bool((since > oldest).any())
+            for low, high in row_blocks(which.numel(), max(c.shape) * (2 if exact else 1), self.x.device):
+                b, left = self.rows.unit(self.x[which[low:high]], dtype)
+                k = self.kernel.of(b @ c.T, left[:, None], right, -share)
+                start = before[low:high, None]
+                k = torch.minimum(k, after[low:high, None], out=k).sub_(start).clamp_(min=0)
+                if mixed:
+                    k.mul_(when[low:high, None] >= since)
+                out += weights[low:high] @ k
+        return self.rows.world.sum(out) * (1 - slack)
+
+    def add(self, index: int) -> None:
+        """Make a candidate a centre."""
+        place = torch.tensor([index], device=self.x.device)
+        share, floor, _ = self._margins(self.rows.dtype, exact=False)
+        c, right = self.rows.take(place, self.rows.dtype)
+        near = torch.empty(self.x.shape[0], dtype=torch.bool, device=self.x.device)
+        for low, high in row_blocks(self.x.shape[0], c.shape[1], self.x.device):
+            b, left = self.rows.unit(self.x[low:high], self.rows.dtype)
+            k = self.kernel.of(b @ c.T, left[:, None], right, share).squeeze(1)
+            near[low:high] = k >= self.covered[low:high] * floor
+        targets = near.nonzero().squeeze(1)
+        c, right = self.rows.take(place, torch.float64)
+        value = torch.empty(targets.numel(), dtype=torch.float64, device=self.x.device)
+        for low, high in row_blocks(targets.numel(), 2 * c.shape[1], self.x.device):
+            b, left = self.rows.unit(self.x[targets[low:high]], torch.float64)
+            value[low:high] = self.kernel.of(b @ c.T, left[:, None], right).squeeze(1)
+        self.pairs += float(self.total)
+        before = self.covered[targets]
+        up = value > before
+        targets, before, after = targets[up], before[up], value[up]
+        self.covered[targets] = after
+        self.picks += 1
+        self._remember(targets, before, after)
+
+    def _remember(self, targets: Tensor, before: Tensor, after: Tensor) -> None:
+        """Log a change and forget the oldest ones once reading them all would cost more than starting anew."""
+        count = int(self.rows.world.sum(torch.tensor([targets.numel()], device=self.x.device)))
+        self._log.append(_Change(targets, before, after, count))
+        self._logged += count
+        while self._logged > self.total and self._log:
+            self._logged -= self._log.popleft().everywhere
+
+    def _margins(self, dtype: torch.dtype, exact: bool) -> tuple[float, float, float]:
+        """Share of the squared norms, factor on M and relative slack of sums that turn values into bounds."""
+        if exact:
+            return 0.0, 1.0, 0.0
+        eps = torch.finfo(dtype).eps
+        return rounding(dtype), 1 - 8 * eps, _SUM * eps
+
+
+def farthest(rows: Rows, index: Tensor, labelled: Tensor | None, count: int) -> Tensor:
+    """Return rows that are not chosen yet, those farthest from all centres first; equal ones by row.
+
+    Args:
+        rows: The candidates.
+        index: ``(k,)`` int64 chosen rows.
+        labelled: ``(L, D)`` labelled samples, or None.
+        count: How many, at most the number of rows that are left.
+
+    Returns:
+        ``(count,)`` int64 rows.
+    """
+    own = rows.world.shard(torch.arange(rows.n)).to(rows.device)
+    nearest = torch.full((own.numel(),), 2.0, dtype=torch.float64, device=rows.device)
+    parts = [rows.take(index[low : low + 1024], torch.float64) for low in range(0, index.numel(), 1024)]
+    if labelled is not None:
+        step = range(0, labelled.shape[0], 1024)
+        parts += [rows.unit(labelled[low : low + 1024], torch.float64) for low in step]
+    if parts:
+        nearest.fill_(torch.inf)
+    for c, right in parts:
+        for low, high in row_blocks(own.numel(), 2 * max(c.shape), rows.device):
+            b, left = rows.unit(rows.mine[low:high], torch.float64)
+            here = squared_distances(b @ c.T, left[:, None], right).amin(1)
+            nearest[low:high] = torch.minimum(nearest[low:high], here)
+    every = rows.world.gather_rows(nearest, rows.n)
+    every[index] = -1
+    # Distances that agree to nine digits are equal, whatever the order of a sum.
+    steps = torch.round(every * (1e9 / max(float(every.max()), 1e-300)))
+    return torch.sort(steps, descending=True, stable=True).indices[:count]
+
+
+def distance_blocks(rows: Rows, centres: Tensor) -> Iterator[tuple[int, int, Tensor]]:
+    """Yield blocks of rows with their float64 squared distances to centres ``(L, D)``, ``(high - low, L)``."""
+    c, right = rows.unit(centres, torch.float64)
+    for low, high in row_blocks(rows.mine.shape[0], 2 * max(c.shape), rows.device):
+        b, left = rows.unit(rows.mine[low:high], torch.float64)
+        yield low, high, squared_distances(b @ c.T, left[:, None], right)
