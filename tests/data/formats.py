@@ -320,7 +320,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 }
 """Writer of every dataset config."""
 
-OVERRIDES = {
+_OPTIONS = {
     "image_folder": ["dataset.path=mine"],
     "openml": ["dataset.data_id=40"],
     "table": ["dataset.path=table.csv"],
@@ -333,4 +333,5 @@ OVERRIDES = {
     "breakhis": ["dataset.size=32"],
     "chest_xray": ["dataset.size=32"],
 }
-"""Values that a config leaves to its user, and small sizes."""
+OVERRIDES = {name: [*_OPTIONS.get(name, []), "dataset.verify=false"] for name in WRITERS}
+"""Values that a config leaves to its user, small sizes, and that these files are not the published ones."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoal.data.base import Dataset
-from autoal.data.variants import Variant, imbalanced_rows, noisy_labels
+from autoal.data.variants import Variant, class_sizes, imbalanced_rows, noisy_labels
 from autoal.errors import AutoALError
 from tests.data.formats import WRITERS
 
@@ -19,7 +19,7 @@ from tests.data.formats import WRITERS
 @pytest.mark.parametrize(
     ("kind", "ratio", "expected"),
     [
-        ("exp", 100.0, [1000, 316, 100, 32, 10]),
+        ("exp", 100.0, [1000, 316, 100, 31, 10]),
         ("step", 10.0, [1000, 1000, 1000, 100, 100]),
         ("linear", 5.0, [200, 400, 600, 800, 1000]),
     ],
@@ -29,6 +29,38 @@ def test_class_sizes_follow_the_definition(kind: str, ratio: float, expected: li
     rows = imbalanced_rows(targets, 5, Variant(imbalance=ratio, kind=kind))
     assert targets[rows].bincount().tolist() == expected
     assert torch.equal(rows, rows.unique())
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "ratio", "published"),
+    [
+        (10, 10, 20_431),
+        (10, 50, 13_996),
+        (10, 100, 12_406),
+        (100, 10, 19_573),
+        (100, 50, 12_608),
+        (100, 100, 10_847),
+    ],
+)
+def test_the_long_tail_of_cifar_has_the_published_number_of_images(
+    n_classes: int, ratio: int, published: int
+) -> None:
+    targets = torch.arange(50_000) % n_classes
+    rows = imbalanced_rows(targets, n_classes, Variant(imbalance=ratio))
+    assert len(rows) == published
+    # Class by class, by the released rule: the largest size times ratio^(-c / (C - 1)), cut to an integer.
+    largest = 50_000 // n_classes
+    expected = [int(largest * (1 / ratio) ** (c / (n_classes - 1))) for c in range(n_classes)]
+    assert targets[rows].bincount().tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["exp", "step", "linear"])
+def test_whole_sizes_do_not_lose_a_sample_to_rounding(kind: str) -> None:
+    for n_classes in (2, 3, 5, 10, 29):
+        for ratio in (2, 3, 5, 7, 10, 100):
+            sizes = class_sizes(700 * ratio, n_classes, Variant(imbalance=ratio, kind=kind))
+            assert max(sizes) == 700 * ratio
+            assert min(sizes) == 700
 
 
 def test_linear_ten_is_deepal_plus_imbalanced_cifar10() -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 from autoal.files import atomic_open
 
-__all__ = ["Column", "Table", "format_cell", "write_csv"]
+__all__ = ["Column", "Table", "format_cell", "plain_text", "write_csv"]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,18 @@ def format_cell(value: Any, kind: str) -> str:
 def write_csv(path: Path, table: Table) -> None:
     """Write a table as CSV, atomically; values are raw and empty where there is none.
 
+    Text that a spreadsheet would take for a formula (it begins with ``=``, ``+``, ``-``, ``@``, a tab or a
+    carriage return, and is no number) gets an apostrophe in front: names come from folders that may be anybody's.
+
     Args:
         path: Where the file shall be.
         table: The table.
     """
     with atomic_open(path) as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([column.key for column in table.columns])
+        writer.writerow([plain_text(column.key) for column in table.columns])
         for row in table.rows:
-            writer.writerow([_raw(value) for value in row])
+            writer.writerow([plain_text(_raw(value)) for value in row])
 
 
 def _raw(value: Any) -> Any:
@@ -92,3 +97,18 @@ def _raw(value: Any) -> Any:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.10g}"
     return value
+
+
+def plain_text(value: Any) -> Any:
+    """Return a CSV field that no spreadsheet evaluates; numbers, and text that is one, stay as they are."""
+    if not isinstance(value, str):
+        return value
+    # Python's csv leaves a carriage return without quotes, and readers begin a row there.
+    text = value.replace("\r", " ")
+    if not value.startswith(_FORMULA):
+        return text
+    try:
+        float(value)
+    except ValueError:
+        return f"'{text}"
+    return text

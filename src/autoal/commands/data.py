@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
 
     from autoal.config.command_line import choices, conf_dir, explain
     from autoal.data.build import build_dataset
+    from autoal.data.loading import load_splits
     from autoal.errors import AutoALError, unknown_name
 
     names = choices("dataset")
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     root = Path(args.root or config.paths.data_dir).expanduser()
     dataset = build_dataset(config.dataset)
     place = dataset.prepare(root, fetch=not args.check) if dataset.needs_files else None
-    splits = dataset.load(root)
+    splits = load_splits(dataset, root)
     info = dataset.info
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
     shape = "x".join(str(n) for n in info.input_shape)

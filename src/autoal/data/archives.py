@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autoal.errors import AutoALError
-from autoal.files import reason
+from autoal.files import atomic_open, reason
 
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
 """What Python's readers raise for archives that are cut off or damaged."""
@@ -64,6 +64,22 @@ def extract(archive: Path, folder: Path) -> None:
                 f"{archive} is truncated or no archive: {error}; delete it and fetch it again"
             ) from error
         raise AutoALError(f"cannot unpack {archive} into {folder}: {reason(error)}") from error
+
+
+def extract_member(archive: Path, name: str, target: Path) -> None:
+    """Unpack one member of a zip archive, whole or not at all; processes that race write the same content.
+
+    Raises:
+        AutoALError: If it is encrypted or does not fit on the disk.
+    """
+    with zipfile.ZipFile(archive) as bundle:
+        member = bundle.getinfo(name)
+        if member.flag_bits & 1:
+            raise AutoALError(f"{archive} is encrypted ({name} needs a password)")
+        if member.file_size > free_space(target.parent):
+            raise AutoALError(f"disk full: {name} of {archive} takes {member.file_size:,} bytes")
+        with atomic_open(target, "wb") as file, bundle.open(member) as content:
+            shutil.copyfileobj(content, file, 1 << 20)
 
 
 def _zip_sizes(bundle: zipfile.ZipFile, archive: Path, folder: Path) -> dict[str, int]:

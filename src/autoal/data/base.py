@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -142,6 +144,10 @@ class Dataset(ABC):
     info: DatasetInfo
     needs_files: ClassVar[bool] = True
     """Whether the data live in files under ``root`` (else they come with a dependency)."""
+    verify: bool = True
+    """Whether files must be the published ones (checksums, number of samples); see :mod:`autoal.data.loading`."""
+    published: Mapping[str, int] = MappingProxyType({})
+    """Published number of samples of each part, or of all parts together under ``"together"``."""
 
     @abstractmethod
     def load(self, root: Path) -> dict[str, Split]:
@@ -153,6 +159,13 @@ class Dataset(ABC):
         Raises:
             AutoALError: If files are missing (says where it looked and which command fetches them),
                 unreadable or truncated.
+        """
+
+    def verify_files(self, root: Path) -> None:  # noqa: B027 - most data have no published checksum
+        """Check the files that :meth:`load` would read against their published checksums; those that are there.
+
+        Raises:
+            AutoALError: If one differs.
         """
 
     def prepare(self, root: Path, fetch: bool = True) -> Path:

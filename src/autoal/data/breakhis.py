@@ -18,6 +18,7 @@ from autoal.errors import AutoALError
 _ARCHIVE = Remote("http://www.inf.ufpr.br/vri/databases/BreaKHis_v1.tar.gz")
 _CLASSES = ("benign", "malignant")
 _MAGNIFICATIONS = (40, 100, 200, 400)
+_IMAGES = {40: 1995, 100: 2081, 200: 2013, 400: 1820, None: 7909}
 
 
 class BreakHis(ImageFileDataset):
@@ -66,6 +67,7 @@ class BreakHis(ImageFileDataset):
         )
         super().__init__(info, size, 3, fit, normalise, cache, workers)
         self._magnification = magnification
+        self.published = {"together": _IMAGES[magnification]}
         self._split_by = split_by
         self._test_share = test_share
         self._split_seed = split_seed
@@ -74,7 +76,7 @@ class BreakHis(ImageFileDataset):
         """Read ``breast/<class>/SOB/<type>/<patient>/<magnification>X/*.png``."""
         base = root / "BreaKHis_v1" / "histology_slides" / "breast"
         if not base.exists():
-            raise missing_files(self.info.name, [base], root)
+            raise missing_files("breakhis", [base], root)
         everything = Listing()
         patients = []
         for number, name in enumerate(_CLASSES):

@@ -13,7 +13,7 @@ from autoal.data.base import Dataset
 from autoal.data.transforms import Augmentation
 from autoal.data.variants import Variant, VariantDataset
 
-COMMON_KEYS = ("name", "augment", "classes", "imbalance", "label_noise", "variant_seed")
+COMMON_KEYS = ("name", "augment", "classes", "imbalance", "label_noise", "variant_seed", "verify")
 """Keys of a dataset config that are not constructor arguments of the dataset."""
 
 
@@ -31,7 +31,8 @@ def build_dataset(config: Mapping[str, Any]) -> Dataset:
         config: ``_target_``, the dataset's own arguments, and :data:`COMMON_KEYS`: ``name`` (how it is
             called in reports), ``augment`` (see :func:`build_augmentations`), and the variant keys
             ``classes``, ``imbalance``, ``label_noise``, ``variant_seed``
-            (see :class:`autoal.data.variants.Variant`).
+            (see :class:`autoal.data.variants.Variant`), and ``verify`` (whether files must be the published
+            ones, see :mod:`autoal.data.loading`).
 
     Raises:
         AutoALError: If a value makes no sense for the dataset.
@@ -39,6 +40,7 @@ def build_dataset(config: Mapping[str, Any]) -> Dataset:
     settings = plain(config)
     options = {k: v for k, v in settings.items() if k not in COMMON_KEYS}
     dataset: Dataset = create("dataset", options)
+    dataset.verify = bool(settings.get("verify", True))
     if settings.get("name"):
         dataset.info = replace(dataset.info, name=str(settings["name"]))
     variant = Variant.from_config(settings)

@@ -79,7 +79,7 @@ def _usable(files: ImageFiles, path: Path) -> npt.NDArray[np.generic] | None:
         return None
     try:
         array = open_array(path)
-    except AutoALError as error:
+    except (AutoALError, OSError) as error:
         log.warning("images are decoded once more: %s", error)
         return None
     if array.shape == (len(files), *files.shape) and array.dtype == np.uint8:

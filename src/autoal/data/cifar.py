@@ -11,7 +11,7 @@ import torch
 from autoal.data.archives import extract
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
 from autoal.data.checks import check_labels
-from autoal.data.files import Remote, download, missing_files, verify
+from autoal.data.files import Remote, download, missing_files, verify_present
 from autoal.data.unpickle import read_pickle
 from autoal.errors import AutoALError, unknown_name
 
@@ -105,7 +105,7 @@ class Cifar(Dataset):
         folder = root / self._set.folder
         missing = [folder / f for files in self._set.files.values() for f in files if not (folder / f).exists()]
         if missing:
-            raise missing_files(self.info.name, missing, root)
+            raise missing_files(self._set.info.name, missing, root)
         return {part: self._read(folder, files) for part, files in self._set.files.items()}
 
     def _read(self, folder: Path, files: tuple[str, ...]) -> Split:
@@ -116,7 +116,7 @@ class Cifar(Dataset):
             try:
                 pixels = np.asarray(batch["data"]).reshape(-1, 3, 32, 32)
                 targets = torch.tensor(batch[self._set.label_key], dtype=torch.int64)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
                 raise AutoALError(f"{path} is no batch of {self.info.name}: {error}") from error
             if pixels.dtype != np.uint8 or len(pixels) != len(targets):
                 raise AutoALError(
@@ -128,13 +128,19 @@ class Cifar(Dataset):
             labels.append(targets)
         return Split(TensorSource(torch.cat(images)), torch.cat(labels))
 
+    def verify_files(self, root: Path) -> None:
+        """Check each batch against its MD5."""
+        for name, digest in self._set.digests.items():
+            verify_present(root / self._set.folder / name, f"md5:{digest}")
+
     def prepare(self, root: Path, fetch: bool = True) -> Path:
         """Fetch and unpack the archive where files are missing; verify each file."""
         folder = root / self._set.folder
         if fetch and not all((folder / name).exists() for name in self._set.digests):
             extract(download(self._set.archive, root), root)
-        if not folder.exists():
-            raise missing_files(self.info.name, [folder], root)
-        for name, digest in self._set.digests.items():
-            verify(folder / name, f"md5:{digest}")
+        missing = [folder / name for name in self._set.digests if not (folder / name).exists()]
+        if missing:
+            raise missing_files(self._set.info.name, missing, root)
+        if self.verify:
+            self.verify_files(root)
         return folder

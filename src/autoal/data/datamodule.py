@@ -13,11 +13,11 @@ from torch import Tensor
 from autoal.data.base import Dataset, Split
 from autoal.data.batch import Batch
 from autoal.data.loader import EvalLoader, TrainLoader
+from autoal.data.loading import load_splits
 from autoal.data.oracle import Oracle
 from autoal.data.pool import Pool
 from autoal.data.transforms import Augmentation, InputTransform
 from autoal.distributed import World
-from autoal.errors import AutoALError
 from autoal.rng import generator, stream_seed
 
 
@@ -77,12 +77,9 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         """Load the data once and make the pool."""
         if self._splits:
             return
-        splits = self.dataset.load(self.data_dir)
+        splits = load_splits(self.dataset, self.data_dir)
         # Loading completes the metadata where they follow from the files.
         self.transform = InputTransform(self.dataset.info, self.augmentations)
-        for part in ("train", "test"):
-            if part not in splits or len(splits[part]) == 0:
-                raise AutoALError(f"dataset {self.dataset.info.name} has no {part} samples")
         self._splits = splits
         self.oracle = Oracle(splits["train"].targets)
         self.pool = Pool(len(splits["train"]), excluded=(~self.oracle.known()).nonzero().squeeze(1))

@@ -11,6 +11,7 @@ from autoal.data.files import Remote, download, missing_files
 from autoal.data.filesets import ImageFileDataset, Listing, below
 from autoal.errors import AutoALError
 
+_IMAGES = {"real": {"train": 120_906, "test": 52_041}}
 _BASE = "http://csr.bu.edu/ftp/visda/2019/multi-source"
 
 
@@ -45,16 +46,18 @@ class DomainNet(ImageFileDataset):
         )
         super().__init__(info, size, 3, fit, normalise, cache, workers)
         self._domain = domain
+        self.published = _IMAGES.get(domain, {})
 
     def listing(self, root: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
         """Read ``<domain>_train.txt`` and ``<domain>_test.txt``: lines of a path and a class number."""
         folder = root / "domainnet"
+        words = "domainnet_real" if self._domain == "real" else f"domainnet_real domain={self._domain}"
         names: dict[int, str] = {}
         listings: dict[str, Listing] = {}
         for part in ("train", "test"):
             path = folder / f"{self._domain}_{part}.txt"
             if not path.exists():
-                raise missing_files(self.info.name, [path], root)
+                raise missing_files(words, [path], root)
             listings[part] = self._read(path, folder, names)
         if sorted(names) != list(range(len(names))):
             absent = next(i for i in range(max(names) + 1) if i not in names)

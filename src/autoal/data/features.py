@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from autoal.data.archives import DAMAGED
 from autoal.data.base import Dataset, DatasetInfo, Split
 from autoal.data.checks import check_finite
+from autoal.data.loading import check_parts
 from autoal.data.memmap import ArraySource, chunks, open_array
 from autoal.data.splits import stratified_split
 from autoal.errors import AutoALError
 
 PARTS = ("train", "val", "test")
 _CHUNK = 8192
+_LARGEST = 2**63 - 1
 
 
 class Features(Dataset):
@@ -75,8 +77,8 @@ class Features(Dataset):
         if "test" not in splits:
             raise AutoALError(f"{path} has train_features but no test_features")
         train = splits["train"]
-        largest = int(train.targets.max())
-        n_classes = self._n_classes or largest + 1
+        check_parts(self.info.name, splits)
+        n_classes = self._n_classes or _count_classes(train.targets, path)
         for name, split in splits.items():
             lowest = -1 if name == "train" else 0
             bad = ((split.targets < lowest) | (split.targets >= n_classes)).nonzero()
@@ -112,7 +114,8 @@ def _open(path: Path, name: str) -> dict[str, npt.NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as bundle:
             return {key: bundle[key] for key in bundle.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, AttributeError, TypeError, RuntimeError, NotImplementedError, *DAMAGED) as error:
+        # RuntimeError: the archive is encrypted.
         raise AutoALError(f"{path} is truncated or no .npz file of plain arrays: {error}") from error
 
 
@@ -127,4 +130,21 @@ def _part(arrays: dict[str, npt.NDArray[Any]], prefix: str, path: Path) -> tuple
         raise AutoALError(
             f"{path}: {prefix}labels are {labels.dtype} {labels.shape}, not integers ({len(features)},)"
         )
+    if labels.dtype.kind == "u" and len(labels) and labels.max() > _LARGEST:
+        row = int((labels > _LARGEST).argmax())
+        raise AutoALError(f"{path}: {prefix}labels hold {labels[row]} in row {row}, which is no class number")
     return features, torch.from_numpy(labels.astype(np.int64))
+
+
+def _count_classes(targets: Tensor, path: Path) -> int:
+    """Infer the number of classes from the largest label."""
+    row = int(targets.argmax())
+    largest = int(targets[row])
+    if largest >= len(targets):
+        raise AutoALError(
+            f"{path}: train label {largest} in row {row}: {len(targets):,} samples hold no {largest + 1:,} "
+            "classes; number the classes from 0, or set dataset.n_classes"
+        )
+    if largest < 1:
+        raise AutoALError(f"{path}: the largest train label is {largest}, at least 2 classes are needed")
+    return largest + 1

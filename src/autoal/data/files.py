@@ -66,12 +66,13 @@ def digest_of(path: Path, algorithm: str = "md5") -> str:
     return hasher.hexdigest()
 
 
-def verify(path: Path, digest: str) -> None:
+def verify(path: Path, digest: str, advice: str = "delete it and fetch it again") -> None:
     """Check a file against its published checksum.
 
     Args:
         path: The file.
         digest: ``"md5:<hex>"`` or ``"sha256:<hex>"``; empty: only check that the file is there.
+        advice: What to do, for the message.
 
     Raises:
         AutoALError: If it is missing or differs.
@@ -84,9 +85,18 @@ def verify(path: Path, digest: str) -> None:
     found = digest_of(path, algorithm)
     if found != expected:
         raise AutoALError(
-            f"{path} is damaged or not the published file: {algorithm} {found}, published {expected}; "
-            "delete it and fetch it again"
+            f"{path} is damaged or not the published file: {algorithm} {found}, published {expected}; {advice}"
         )
+
+
+def verify_present(path: Path, digest: str) -> None:
+    """Check a file that is about to be read, if it is there; see :func:`verify`.
+
+    Raises:
+        AutoALError: If it differs; says that ``dataset.verify=false`` reads it nevertheless.
+    """
+    if path.exists():
+        verify(path, digest, "delete it and fetch it again, or set dataset.verify=false to read it nevertheless")
 
 
 def download(remote: Remote, folder: Path) -> Path:

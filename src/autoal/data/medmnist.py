@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from autoal.data.archives import DAMAGED, extract_member
 from autoal.data.base import Dataset, DatasetInfo, SampleSource, Split, TensorSource
 from autoal.data.checks import check_labels
-from autoal.data.files import Remote, download, find_file, missing_files, verify
+from autoal.data.files import Remote, download, find_file, missing_files, verify_present
 from autoal.data.memmap import ArraySource, open_array
 from autoal.data.statistics import channel_statistics
 from autoal.errors import AutoALError, unknown_name
 
 SIZES = (28, 64, 128, 224)
+_PARTS = ("train", "val", "test")
 _IN_MEMORY_BYTES = 1 << 30
 _CITATION = "Yang et al.: MedMNIST v2. Scientific Data 10, 2023, arXiv:2110.14795."
 
@@ -50,6 +51,8 @@ class MedMNIST(Dataset):
             )
         suffix = "" if size == 28 else f"_{size}"
         self._remote = Remote(entry[f"url{suffix}"], f"md5:{entry[f'MD5{suffix}']}", name=f"{which}{suffix}.npz")
+        self.published = entry["n_samples"]
+        self._words = which if size == 28 else f"{which} size={size}"
         self.info = DatasetInfo(
             name=which if size == 28 else f"{which}_{size}",
             input_shape=(int(entry["n_channels"]), size, size),
@@ -70,8 +73,8 @@ class MedMNIST(Dataset):
         candidates = self._candidates(root)
         path = find_file(*candidates)
         if path is None:
-            raise missing_files(self.info.name, candidates[:1], root)
-        splits = {part: self._read(path, part) for part in ("train", "val", "test")}
+            raise missing_files(self._words, candidates[:1], root)
+        splits = {part: self._read(path, part) for part in _PARTS}
         mean, std = channel_statistics(splits["train"].source)
         self.info = replace(self.info, mean=mean, std=std)
         return splits
@@ -81,13 +84,18 @@ class MedMNIST(Dataset):
             with zipfile.ZipFile(path) as bundle:
                 n_bytes = bundle.getinfo(f"{part}_images.npy").file_size
             with np.load(path, allow_pickle=False) as arrays:
-                labels = torch.from_numpy(arrays[f"{part}_labels"].astype(np.int64)).reshape(-1)
+                labels = torch.from_numpy(arrays[f"{part}_labels"].astype(np.int64))
                 large = n_bytes > _IN_MEMORY_BYTES
                 images = self._mapped(path, part) if large else arrays[f"{part}_images"]
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, RuntimeError, NotImplementedError, *DAMAGED) as error:
             raise AutoALError(f"{path} is truncated or damaged: {error}; delete it and fetch it again") from error
+        if labels.ndim != 2 or labels.shape[1] != 1:
+            raise AutoALError(f"{path}: {part} labels have shape {tuple(labels.shape)}, not (N, 1)")
+        labels = labels[:, 0]
         channels, size, _ = self.info.input_shape
-        expected = (len(labels), size, size) if channels == 1 else (len(labels), size, size, channels)
+        expected = (len(images), size, size) if channels == 1 else (len(images), size, size, channels)
+        if images.ndim and images.shape == expected and len(labels) != len(images):
+            raise AutoALError(f"{path}: {len(labels):,} {part} labels for {len(images):,} {part} images")
         if images.shape != expected or images.dtype != np.uint8:
             raise AutoALError(f"{path}: {part} images are {images.dtype} {images.shape}, not uint8 {expected}")
         check_labels(labels, self.info.n_classes, path)
@@ -99,13 +107,9 @@ class MedMNIST(Dataset):
     @staticmethod
     def _mapped(path: Path, part: str) -> Any:
         """Unpack one array next to the archive, where it can be mapped instead of read."""
-        folder = path.with_suffix("")
-        target = folder / f"{part}_images.npy"
+        target = _unpacked(path, part)
         if not target.exists():
-            folder.mkdir(exist_ok=True)
-            # A folder of its own for each process that unpacks; the last rename wins, all are equal.
-            with zipfile.ZipFile(path) as bundle, tempfile.TemporaryDirectory(dir=folder) as partial:
-                Path(bundle.extract(f"{part}_images.npy", partial)).rename(target)
+            extract_member(path, f"{part}_images.npy", target)
         return open_array(target)
 
     def prepare(self, root: Path, fetch: bool = True) -> Path:
@@ -114,6 +118,17 @@ class MedMNIST(Dataset):
         if path is None and fetch:
             path = download(self._remote, root / "medmnist")
         if path is None:
-            raise missing_files(self.info.name, self._candidates(root)[:1], root)
-        verify(path, self._remote.digest)
+            raise missing_files(self._words, self._candidates(root)[:1], root)
+        if self.verify:
+            verify_present(path, self._remote.digest)
         return path
+
+    def verify_files(self, root: Path) -> None:
+        """Check the npz file against its MD5, unless large arrays have been unpacked from it already."""
+        path = find_file(*self._candidates(root))
+        if path is not None and not all(_unpacked(path, part).exists() for part in _PARTS):
+            verify_present(path, self._remote.digest)
+
+
+def _unpacked(path: Path, part: str) -> Path:
+    return path.with_suffix("") / f"{part}_images.npy"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ class ArraySource:
     def fetch(self, rows: Tensor) -> Tensor:
         """Return the raw inputs of ``rows``."""
         wanted = rows.cpu() if self.rows is None else self.rows[rows.cpu()]
-        batch = torch.from_numpy(np.ascontiguousarray(self.array[wanted.numpy()]))
+        batch = torch.from_numpy(np.ascontiguousarray(self.array[wanted.numpy()], dtype=native(self.array.dtype)))
         return batch.movedim(-1, 1).contiguous() if self.channels_last else batch
 
     def to(self, device: torch.device) -> TensorSource:
@@ -70,7 +71,12 @@ class ArraySource:
     @property
     def nbytes(self) -> int:
         """Bytes that all samples take as one tensor."""
-        return len(self) * int(np.prod(self.array.shape[1:])) * self.array.itemsize
+        return len(self) * int(np.prod(self.array.shape[1:])) * native(self.array.dtype).itemsize
+
+
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type that samples of ``dtype`` get: this machine's byte order, and float64 for long doubles."""
+    return np.dtype(np.float64) if dtype.kind == "f" and dtype.itemsize > 8 else dtype.newbyteorder("=")
 
 
 def chunks(n: int, size: int) -> list[Tensor]:
@@ -86,6 +92,6 @@ def open_array(path: Path, mmap: bool = True) -> npt.NDArray[np.generic]:
     """
     try:
         array: npt.NDArray[np.generic] = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (ValueError, EOFError, TypeError) as error:
         raise AutoALError(f"{path} is truncated or no .npy array: {error}") from error
     return array

@@ -33,6 +33,7 @@ class MiniImageNet(Dataset):
         if not 0.0 < test_share < 1.0:
             raise AutoALError(f"dataset.test_share={test_share} is not in (0, 1)")
         self._test_share = test_share
+        self.published = {"together": 60_000}
         self.info = DatasetInfo(
             name="mini_imagenet",
             input_shape=(3, 84, 84),

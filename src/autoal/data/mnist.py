@@ -11,11 +11,12 @@ import torch
 from autoal.data.archives import extract
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
 from autoal.data.checks import check_labels
-from autoal.data.files import Remote, download, find_file, missing_files, verify
+from autoal.data.files import Remote, download, find_file, missing_files, verify_present
 from autoal.data.idx import read_idx
 from autoal.errors import AutoALError, unknown_name
 
 _PARTS = {"train": "train", "test": "t10k"}
+_FILES = tuple((part, kind) for part in _PARTS for kind in ("images-idx3", "labels-idx1"))
 _EMNIST_ARCHIVE = Remote(
     "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip", "md5:58c8d27c78d21e728a6bc7b3cc06412e"
 )
@@ -38,6 +39,7 @@ class _Set:
         prefix: File names are ``<prefix>-images-idx3-ubyte``, with ``{part}`` for the part's name.
         first_label: Label of the first class in the files.
         transposed: Whether the images lie on their side.
+        sizes: Published number of training and of test images.
     """
 
     info: DatasetInfo
@@ -47,13 +49,16 @@ class _Set:
     prefix: str = "{part}"
     first_label: int = 0
     transposed: bool = False
+    sizes: tuple[int, int] = (60_000, 10_000)
 
 
 def _info(name: str, mean: float, std: float, names: tuple[str, ...], **more: str) -> DatasetInfo:
     return DatasetInfo(name, (1, 28, 28), len(names), (mean,), (std,), names, **more)
 
 
-def _emnist(split: str, mean: float, std: float, names: tuple[str, ...], first_label: int = 0) -> _Set:
+def _emnist(
+    split: str, mean: float, std: float, names: tuple[str, ...], sizes: tuple[int, int], first_label: int = 0
+) -> _Set:
     info = _info(
         f"emnist_{split}",
         mean,
@@ -63,7 +68,8 @@ def _emnist(split: str, mean: float, std: float, names: tuple[str, ...], first_l
         licence="public domain (NIST)",
         citation=_EMNIST_CITATION,
     )
-    return _Set(info, "EMNIST/raw", prefix=f"emnist-{split}-{{part}}", first_label=first_label, transposed=True)
+    prefix = f"emnist-{split}-{{part}}"
+    return _Set(info, "EMNIST/raw", prefix=prefix, first_label=first_label, transposed=True, sizes=sizes)
 
 
 _SETS = {
@@ -128,10 +134,10 @@ _SETS = {
         ),
     ),
     # The letters merge upper and lower case and are numbered from 1.
-    "emnist_letters": _emnist("letters", 0.1722, 0.3309, _LOWER, first_label=1),
-    "emnist_byclass": _emnist("byclass", 0.1736, 0.3317, (*_DIGITS, *_UPPER, *_LOWER)),
+    "emnist_letters": _emnist("letters", 0.1722, 0.3309, _LOWER, (124_800, 20_800), first_label=1),
+    "emnist_byclass": _emnist("byclass", 0.1736, 0.3317, (*_DIGITS, *_UPPER, *_LOWER), (697_932, 116_323)),
     # Lower-case letters that look like their capitals are merged with them.
-    "emnist_balanced": _emnist("balanced", 0.1751, 0.3332, (*_DIGITS, *_UPPER, *"abdefghnqrt")),
+    "emnist_balanced": _emnist("balanced", 0.1751, 0.3332, (*_DIGITS, *_UPPER, *"abdefghnqrt"), (112_800, 18_800)),
 }
 
 
@@ -155,6 +161,7 @@ class IdxImages(Dataset):
         self._set = _SETS[which]
         self._n_train = n_train
         self.info = self._set.info
+        self.published = dict(zip(_PARTS, self._set.sizes, strict=True))
 
     def load(self, root: Path) -> dict[str, Split]:
         """Read the four IDX files, plain or gzipped."""
@@ -188,22 +195,30 @@ class IdxImages(Dataset):
         plain = root / self._set.folder / self._name(part, kind)
         path = find_file(plain, plain.with_name(plain.name + ".gz"))
         if path is None:
-            raise missing_files(self.info.name, [plain], root)
+            raise missing_files(self._set.info.name, [plain], root)
         return path
+
+    def verify_files(self, root: Path) -> None:
+        """Check the gzipped files against their MD5; none is published for plain ones."""
+        for (part, kind), digest in zip(_FILES, self._set.digests, strict=True):
+            plain = root / self._set.folder / self._name(part, kind)
+            if digest and not plain.exists():
+                verify_present(plain.with_name(f"{plain.name}.gz"), f"md5:{digest}")
 
     def prepare(self, root: Path, fetch: bool = True) -> Path:
         """Fetch the files that are missing, verify those that are there."""
         folder = root / self._set.folder
-        kinds = [(part, kind) for part in _PARTS for kind in ("images-idx3", "labels-idx1")]
-        for (part, kind), digest in zip(kinds, self._set.digests, strict=True):
+        for (part, kind), digest in zip(_FILES, self._set.digests, strict=True):
             name = self._name(part, kind)
             remote = Remote(f"{self._set.mirror}{name}.gz", digest and f"md5:{digest}")
-            if (folder / remote.filename).exists():
-                verify(folder / remote.filename, remote.digest)
-            elif not (folder / name).exists() and fetch and self._set.mirror:
+            if (folder / remote.filename).exists() or (folder / name).exists() or not fetch:
+                continue
+            if self._set.mirror:
                 download(remote, folder)
-            elif not (folder / name).exists() and fetch:
+            else:
                 self._unpack_emnist(folder)
+        if self.verify:
+            self.verify_files(root)
         self.load(root)
         return folder
 

@@ -9,7 +9,7 @@ import torch
 
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
 from autoal.data.checks import check_labels
-from autoal.data.files import Remote, download, missing_files, verify
+from autoal.data.files import Remote, download, missing_files, verify_present
 from autoal.errors import AutoALError
 
 _REMOTES = {
@@ -47,7 +47,7 @@ class SVHN(Dataset):
         """Read ``train_32x32.mat`` and ``test_32x32.mat``."""
         missing = [root / r.filename for r in _REMOTES.values() if not (root / r.filename).exists()]
         if missing:
-            raise missing_files(self.info.name, missing, root)
+            raise missing_files("svhn", missing, root)
         splits = {part: self._read(root / remote.filename) for part, remote in _REMOTES.items()}
         if self._n_train is not None:
             rows = torch.arange(min(self._n_train, len(splits["train"])))
@@ -72,10 +72,18 @@ class SVHN(Dataset):
         check_labels(targets, self.info.n_classes, path)
         return Split(TensorSource(images), targets)
 
+    def verify_files(self, root: Path) -> None:
+        """Check both files against their MD5."""
+        for remote in _REMOTES.values():
+            verify_present(root / remote.filename, remote.digest)
+
     def prepare(self, root: Path, fetch: bool = True) -> Path:
         """Fetch what is missing and verify both files."""
         for remote in _REMOTES.values():
-            if fetch:
+            if fetch and not (root / remote.filename).exists():
                 download(remote, root)
-            verify(root / remote.filename, remote.digest)
+            if not (root / remote.filename).exists():
+                raise missing_files("svhn", [root / remote.filename], root)
+        if self.verify:
+            self.verify_files(root)
         return root

@@ -34,6 +34,7 @@ class TinyImageNet(ImageFileDataset):
             citation="Le, Yang: Tiny ImageNet Visual Recognition Challenge. Stanford CS 231N, 2015.",
         )
         super().__init__(info, size=64, normalise="train", cache=cache, workers=workers)
+        self.published = {"train": 100_000, "test": 10_000}
 
     def listing(self, root: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
         """Read ``wnids.txt``, ``train/<wnid>/images`` and ``val/val_annotations.txt``."""
@@ -41,7 +42,7 @@ class TinyImageNet(ImageFileDataset):
         annotations = folder / "val" / "val_annotations.txt"
         for needed in (folder / "wnids.txt", annotations):
             if not needed.exists():
-                raise missing_files(self.info.name, [needed], root)
+                raise missing_files("tiny_imagenet", [needed], root)
         wnids = sorted((folder / "wnids.txt").read_text(encoding="utf-8").split())
         number = {wnid: i for i, wnid in enumerate(wnids)}
         train, test = Listing(), Listing()

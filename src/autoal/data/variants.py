@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from autoal.data.base import Dataset, Split
+from autoal.data.loading import load_splits
 from autoal.errors import AutoALError
 from autoal.rng import generator
 
@@ -125,7 +127,7 @@ class VariantDataset(Dataset):
 
     def load(self, root: Path) -> dict[str, Split]:
         """Load the dataset and apply the variant."""
-        splits = self.inner.load(root)
+        splits = load_splits(self.inner, root)
         keep = self._update_info()
         if self.variant.classes:
             splits = {name: _only(split, keep) for name, split in splits.items()}
@@ -140,13 +142,41 @@ class VariantDataset(Dataset):
 
 def _only(split: Split, keep: Sequence[int]) -> Split:
     """Keep the samples of some classes, renumbered; samples without a label stay."""
-    renumber = torch.full((max(int(split.targets.max()), *keep) + 2,), -2, dtype=torch.int64)
+    renumber = torch.full((max(int(split.targets.max()) if len(split) else -1, *keep) + 2,), -2, dtype=torch.int64)
     renumber[torch.tensor(keep)] = torch.arange(len(keep))
     # Index -1 is the last entry: an unknown label stays unknown.
     renumber[-1] = -1
     targets = renumber[split.targets]
     rows = (targets != -2).nonzero().squeeze(1)
     return Split(split.source.select(rows), targets[rows])
+
+
+def class_sizes(largest: int, n_classes: int, variant: Variant) -> list[int]:
+    r"""Return the wanted size of each class.
+
+    With :math:`r` the ratio and :math:`c = 0..C-1` the class, the share of the largest is :math:`r^{-c/(C-1)}`
+    (``exp``), 1 in the first half and :math:`1/r` in the second (``step``), or
+    :math:`1/r + (1 - 1/r)\,c/(C-1)` (``linear``). Sizes are cut down to whole numbers, as in the published
+    long-tailed CIFAR sets: 12,406 images of CIFAR-10 and 10,847 of CIFAR-100 at a ratio of 100.
+
+    Args:
+        largest: Size of the largest class.
+        n_classes: Number of classes C.
+        variant: Its ``imbalance`` and ``kind`` count.
+
+    Example:
+        >>> sum(class_sizes(5000, 10, Variant(imbalance=100)))
+        12406
+    """
+    lowest = 1.0 / variant.imbalance
+    position = [c / max(n_classes - 1, 1) for c in range(n_classes)]
+    share = {
+        "exp": [lowest**p for p in position],
+        "step": [1.0 if c < (n_classes + 1) // 2 else lowest for c in range(n_classes)],
+        "linear": [lowest + (1.0 - lowest) * p for p in position],
+    }[variant.kind]
+    # A product that is whole but for rounding (0.29 * 100 = 28.999...) must not lose a sample.
+    return [max(1, math.floor(largest * s + 1e-9)) for s in share]
 
 
 def imbalanced_rows(targets: Tensor, n_classes: int, variant: Variant) -> Tensor:
@@ -162,20 +192,13 @@ def imbalanced_rows(targets: Tensor, n_classes: int, variant: Variant) -> Tensor
     Returns:
         Rows that stay, ascending, int64.
     """
-    position = torch.arange(n_classes, dtype=torch.float64) / max(n_classes - 1, 1)
-    lowest = 1.0 / variant.imbalance
-    share = {
-        "exp": lowest**position,
-        "step": torch.where(torch.arange(n_classes) < (n_classes + 1) // 2, 1.0, lowest),
-        "linear": lowest + (1.0 - lowest) * position,
-    }[variant.kind]
-    counts = torch.bincount(targets[targets >= 0], minlength=n_classes)
-    wanted = (share * int(counts.max())).round().to(torch.int64).clamp(min=1)
+    largest = int(torch.bincount(targets[targets >= 0], minlength=n_classes).max())
+    wanted = class_sizes(largest, n_classes, variant)
     kept = [(targets < 0).nonzero().squeeze(1)]
     for label in range(n_classes):
         rows = (targets == label).nonzero().squeeze(1)
         order = torch.randperm(len(rows), generator=generator(variant.seed, "imbalance", label))
-        kept.append(rows[order[: int(wanted[label])]])
+        kept.append(rows[order[: wanted[label]]])
     return torch.cat(kept).sort().values
 
 

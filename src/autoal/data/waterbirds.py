@@ -46,12 +46,13 @@ class Waterbirds(ImageFileDataset):
             citation="Sagawa et al.: Distributionally Robust Neural Networks. ICLR 2020, arXiv:1911.08731.",
         )
         super().__init__(info, size, 3, fit, normalise, cache, workers)
+        self.published = {"train": 4795, "val": 1199, "test": 5794}
 
     def listing(self, root: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
         """Read ``metadata.csv``."""
         metadata = root / _FOLDER / "metadata.csv"
         if not metadata.exists():
-            raise missing_files(self.info.name, [metadata], root)
+            raise missing_files("waterbirds", [metadata], root)
         listings = {part: Listing() for part in _PARTS.values()}
         with metadata.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)

@@ -11,7 +11,7 @@ RECIPE_GROUPS = ("dataset", "backbone", "optimizer", "loop")
 RECIPE_TRAINER_KEYS = ("precision", "gradient_clip_val", "sync_batchnorm")
 
 NOT_RECIPE = {
-    "dataset": ("cache", "workers"),
+    "dataset": ("cache", "workers", "verify", "allow_outside"),
     "backbone": ("compile", "channels_last"),
     "loop": ("checkpoint_every", "eval_batch_size"),
 }
