@@ -216,7 +216,7 @@ def test_one_array_is_split_and_unknown_labels_stay_in_training(tmp_path: Path) 
         ({"test_labels": np.array([0, 1, 2, 0, -1, 0])}, r"test label -1 in row 4"),
         ({"train_features": np.ones((12, 4), np.int64)}, "not floating"),
         ({"train_features": np.ones((12, 4, 2), np.float32)}, r"not floating \(N, F\)"),
-        ({"train_features": np.array([[1.0, np.nan]] * 12)}, r"\(train\) row 0: feature 1 is nan"),
+        ({"train_features": np.array([[1.0, np.nan, 0.0, 0.0]] * 12)}, r"\(train\) row 0: feature 1 is nan"),
     ],
 )
 def test_wrong_features_name_file_and_row(change: dict[str, Any], message: str, tmp_path: Path) -> None:
