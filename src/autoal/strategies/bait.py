@@ -1,0 +1,60 @@
+"""BAIT: the batch whose Fisher information covers that of the pool."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from autoal import kernels
+from autoal.errors import AutoALError
+from autoal.kernels.bait import Form
+from autoal.kernels.types import Picks
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
+
+
+@register("bait")
+class BAIT(QueryStrategy):
+    """Add samples that lower the trace of the inverse Fisher information on the pool, then remove half of them.
+
+    Args:
+        form: ``binary`` (rank one: is the predicted class right?), ``top2`` or ``full``; the last two for heads
+            with at most 4096 weights.
+        lam: Precision of the prior; the paper uses 1.
+    """
+
+    info = StrategyInfo(
+        "hybrid",
+        "greedy Fisher information of the last layer, forward and backward",
+        "Ash, Goel, Krishnamurthy, Kakade: Gone Fishing: Neural Active Learning with Fisher Embeddings",
+        "NeurIPS 2021",
+    )
+
+    def __init__(self, form: Form = "binary", lam: float = 1.0) -> None:
+        if form not in get_args(Form):
+            raise AutoALError(f"strategy 'bait': form='{form}' is none of {', '.join(get_args(Form))}")
+        if not lam > 0:
+            raise AutoALError(f"strategy 'bait': lam={lam} must be positive")
+        self.form: Form = form
+        self.lam = float(lam)
+
+    @property
+    def needs(self) -> Needs:
+        """Embeddings of pool and labelled samples."""
+        return Needs(embeddings=True, labelled=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Choose on the embeddings as the last layer sees them."""
+        assert ctx.unlabelled.embeddings is not None
+        assert ctx.labelled is not None
+        with ctx.phase("pick") as progress:
+            return kernels.bait(
+                ctx.unlabelled.embeddings,
+                ctx.unlabelled.logits,
+                n,
+                ctx.labelled.embeddings,
+                ctx.labelled.logits,
+                form=self.form,
+                lam=self.lam,
+                progress=progress,
+            )

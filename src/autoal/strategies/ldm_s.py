@@ -1,0 +1,51 @@
+"""LDM-S: samples on which a classifier close to the present one already disagrees."""
+
+from __future__ import annotations
+
+from autoal import kernels
+from autoal.errors import AutoALError
+from autoal.kernels.types import Picks
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
+
+
+@register("ldm_s")
+class LDMS(QueryStrategy):
+    """Estimate the least disagree metric over perturbed last layers; seed a batch with small values.
+
+    Args:
+        draws: Perturbed last layers per deviation; there are 21 deviations.
+    """
+
+    info = StrategyInfo(
+        "hybrid",
+        "easily flip-flopped samples, seeded with cosine distances",
+        "Cho, Kim, Lee: Querying Easily Flip-flopped Samples for Deep Active Learning",
+        "ICLR 2024",
+    )
+
+    def __init__(self, draws: int = 10) -> None:
+        if draws < 1:
+            raise AutoALError(f"strategy 'ldm_s': draws={draws}, but at least 1 is needed")
+        self.draws = draws
+
+    @property
+    def needs(self) -> Needs:
+        """Embeddings."""
+        return Needs(embeddings=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Perturb the head, seed the batch."""
+        assert ctx.unlabelled.embeddings is not None
+        head = ctx.net.head
+        with ctx.phase("pick") as progress:
+            return kernels.ldm_s(
+                ctx.unlabelled.embeddings,
+                head.weight.detach(),
+                head.bias.detach(),
+                n,
+                ctx.generator(),
+                draws=self.draws,
+                progress=progress,
+            )

@@ -1,0 +1,56 @@
+"""Noise stability: samples whose prediction moves when the last layer gets noise."""
+
+from __future__ import annotations
+
+from autoal import kernels
+from autoal.errors import AutoALError
+from autoal.kernels.types import Picks
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
+
+
+@register("noise_stability")
+class NoiseStability(QueryStrategy):
+    """Greedy k-center on how the predicted probabilities deviate under noise on the last layer's weights.
+
+    Args:
+        draws: Number of perturbations.
+        scale: Length of a perturbation relative to that of the last layer's parameters.
+    """
+
+    info = StrategyInfo(
+        "hybrid",
+        "k-center on how predictions deviate under noise on the weights",
+        "Li, Yang, Wang, Xu, Luo, Guo, Huang: Deep Active Learning with Noise Stability",
+        "AAAI 2024",
+    )
+
+    def __init__(self, draws: int = 50, scale: float = 1e-3) -> None:
+        if draws < 1 or not scale > 0:
+            raise AutoALError(
+                f"strategy 'noise_stability': draws={draws} must be at least 1, scale={scale} positive"
+            )
+        self.draws = draws
+        self.scale = float(scale)
+
+    @property
+    def needs(self) -> Needs:
+        """Embeddings."""
+        return Needs(embeddings=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Perturb the head, cover the deviations."""
+        assert ctx.unlabelled.embeddings is not None
+        head = ctx.net.head
+        with ctx.phase("pick") as progress:
+            return kernels.noise_stability(
+                ctx.unlabelled.embeddings,
+                head.weight.detach(),
+                head.bias.detach(),
+                n,
+                ctx.generator(),
+                self.draws,
+                self.scale,
+                progress=progress,
+            )
