@@ -45,15 +45,13 @@ class BAIT(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Choose on the embeddings as the last layer sees them."""
-        assert ctx.unlabelled.embeddings is not None
-        assert ctx.labelled is not None
         with ctx.phase("pick") as progress:
             return kernels.bait(
-                ctx.unlabelled.embeddings,
+                ctx.embeddings,
                 ctx.unlabelled.logits,
                 n,
-                ctx.labelled.embeddings,
-                ctx.labelled.logits,
+                ctx.labelled_embeddings,
+                ctx.known.logits,
                 form=self.form,
                 lam=self.lam,
                 progress=progress,

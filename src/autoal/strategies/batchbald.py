@@ -41,8 +41,5 @@ class BatchBALD(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Choose the batch."""
-        assert ctx.unlabelled.mc_logits is not None
         with ctx.phase("pick") as progress:
-            return kernels.batchbald(
-                ctx.unlabelled.mc_logits, n, ctx.generator(), self.configurations, progress=progress
-            )
+            return kernels.batchbald(ctx.mc_logits, n, ctx.generator(), self.configurations, progress=progress)

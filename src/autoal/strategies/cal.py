@@ -38,13 +38,10 @@ class CAL(ScoreStrategy):
 
     def score(self, ctx: QueryContext) -> Tensor:
         """Return the mean divergence."""
-        assert ctx.unlabelled.embeddings is not None
-        assert ctx.labelled is not None
-        assert ctx.labelled.embeddings is not None
         return kernels.cal(
-            ctx.unlabelled.embeddings,
+            ctx.embeddings,
             ctx.unlabelled.logits,
-            ctx.labelled.embeddings,
-            ctx.labelled.logits,
+            ctx.labelled_embeddings,
+            ctx.known.logits,
             self.neighbours,
         )

@@ -42,10 +42,9 @@ class CLUE(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Cluster and take the nearest samples."""
-        assert ctx.unlabelled.embeddings is not None
         with ctx.phase("pick") as progress:
             return kernels.clue(
-                ctx.unlabelled.embeddings,
+                ctx.embeddings,
                 ctx.unlabelled.logits,
                 n,
                 ctx.generator(),

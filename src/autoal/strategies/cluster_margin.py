@@ -63,10 +63,9 @@ class ClusterMargin(QueryStrategy):
         """Cluster once, then visit the clusters."""
         ids = ctx.unlabelled.ids
         if not self._known(ids):
-            assert ctx.unlabelled.embeddings is not None
             with ctx.phase("cluster"):
                 clusters, self._log = kernels.average_linkage(
-                    ctx.unlabelled.embeddings,
+                    ctx.embeddings,
                     ctx.generator("clusters"),
                     self.threshold,
                     self.average_size,

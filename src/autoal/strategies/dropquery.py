@@ -50,11 +50,10 @@ class DropQuery(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Count the changes, cluster the candidates."""
-        assert ctx.unlabelled.embeddings is not None
         head = ctx.net.head
         with ctx.phase("pick") as progress:
             return kernels.dropquery(
-                ctx.unlabelled.embeddings,
+                ctx.embeddings,
                 ctx.unlabelled.logits,
                 head.weight.detach(),
                 head.bias.detach(),

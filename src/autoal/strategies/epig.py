@@ -46,8 +46,7 @@ class EPIG(ScoreStrategy):
 
     def score(self, ctx: QueryContext) -> Tensor:
         """Return the expected predictive information gain."""
-        mc = ctx.unlabelled.mc_logits
-        assert mc is not None
+        mc = ctx.mc_logits
         targets = mc
         if self.n_targets is not None and self.n_targets < len(ctx.unlabelled):
             luck = sample_uniform(ctx.stream_seed("targets"), ctx.unlabelled.ids, 1)[:, 0]

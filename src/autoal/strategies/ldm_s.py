@@ -37,11 +37,10 @@ class LDMS(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Perturb the head, seed the batch."""
-        assert ctx.unlabelled.embeddings is not None
         head = ctx.net.head
         with ctx.phase("pick") as progress:
             return kernels.ldm_s(
-                ctx.unlabelled.embeddings,
+                ctx.embeddings,
                 head.weight.detach(),
                 head.bias.detach(),
                 n,

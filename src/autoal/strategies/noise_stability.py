@@ -41,11 +41,10 @@ class NoiseStability(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Perturb the head, cover the deviations."""
-        assert ctx.unlabelled.embeddings is not None
         head = ctx.net.head
         with ctx.phase("pick") as progress:
             return kernels.noise_stability(
-                ctx.unlabelled.embeddings,
+                ctx.embeddings,
                 head.weight.detach(),
                 head.bias.detach(),
                 n,

@@ -61,16 +61,13 @@ class SIMILAR(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Split the labelled samples, choose the batch."""
-        assert ctx.unlabelled.embeddings is not None
-        assert ctx.labelled is not None
-        assert ctx.labelled.embeddings is not None
         wanted = self._wanted(ctx).to(ctx.device)
-        known = ctx.labelled.embeddings
+        known = ctx.labelled_embeddings
         with ctx.phase("pick") as progress:
             if self.form == "flqmi":
-                picks = kernels.flqmi(ctx.unlabelled.embeddings, known[wanted], n, self.eta, progress)
+                picks = kernels.flqmi(ctx.embeddings, known[wanted], n, self.eta, progress)
             else:
-                picks = kernels.flcg(ctx.unlabelled.embeddings, n, known[~wanted], self.nu, progress)
+                picks = kernels.flcg(ctx.embeddings, n, known[~wanted], self.nu, progress)
         return picks._replace(log={**picks.log, "targets": float(wanted.sum())})
 
     def _wanted(self, ctx: QueryContext) -> Tensor:
