@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow test-all lint type format bench study clean
+.PHONY: help install run test test-cpus test-slow test-all lint type format bench study clean
 
 help:  ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ run: install  ## Run AutoAL on the embedded digits (CPU, about a minute); ARGS="
 
 test: install  ## Prove the installation: the test suite without its slow tests
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not slurm" $(ARGS)
+
+test-cpus: install  ## The kernels' tests as on older processors: no pick may depend on the processor
+	@for level in default avx2; do ATEN_CPU_CAPABILITY=$$level $(BIN)/python -m pytest -n $(WORKERS) -q \
+		tests/kernels tests/ddp/test_sharded.py -m "not slow" $(ARGS) || exit 1; done
 
 test-slow: install  ## The slow tests, and those on a real SLURM where it is installed
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not slurm" $(ARGS)

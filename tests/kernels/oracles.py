@@ -4,8 +4,16 @@ import numpy as np
 from scipy.special import softmax
 
 
-def greedy_k_center(distance, n, first=None):
-    """Farthest-first traversal; ``distance(i)`` gives all divergences from row i, ``first`` starts it."""
+def squared_distances(x, point):
+    """Squared Euclidean distance of each row from a point."""
+    return ((x - point) ** 2).sum(1)
+
+
+def greedy_k_center(distance, n, first=None, tie=0.0):
+    """Farthest-first traversal; ``distance(i)`` gives all divergences from row i, ``first`` starts it.
+
+    Of rows within a relative ``tie`` of the farthest, the first is chosen.
+    """
     picks, scores = [], []
     if isinstance(first, int):
         picks, scores = [first], [distance(first).max()]
@@ -15,7 +23,7 @@ def greedy_k_center(distance, n, first=None):
     while len(picks) < n:
         masked = best.copy()
         masked[picks] = -1
-        picks.append(int(masked.argmax()))
+        picks.append(int(np.flatnonzero(masked >= masked.max() * (1 - tie))[0]))
         scores.append(best[picks[-1]])
         best = np.minimum(best, distance(picks[-1]))
     return picks, np.array(scores)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from autoal.kernels.checks import Progress, compute_dtype, row_blocks
 from autoal.kernels.geometry import softmax_residual
-from autoal.kernels.kmeans import add_by_cluster
+from autoal.kernels.lloyd import add_by_cluster
 
 _LOWEST_ALPHA = 1e-8
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from autoal.kernels.checks import Progress, check_count, check_logits, check_matrix, uniform
-from autoal.kernels.geometry import GradientEmbeddings
+from autoal.kernels.geometry import GradientEmbeddings, largest_gradient
 from autoal.kernels.precision import full_precision
 from autoal.kernels.sampling import d2_sample
 from autoal.kernels.types import Picks
@@ -46,11 +46,11 @@ def badge(
     check_logits("logits", logits)
     check_matrix("embeddings", embeddings, rows=logits.shape[0])
     check_count(n, logits.shape[0])
-    space = GradientEmbeddings.of(logits, embeddings)
+    space = GradientEmbeddings(logits, embeddings)
     largest = float(space.norms.max())
     # Where every prediction is certain no gradient says anything, and the first row is as arbitrary as the rest.
     random_row = min(int(uniform(1, generator) * space.n), space.n - 1)
-    first = int(space.norms.argmax()) if largest > 0 else random_row
+    first = largest_gradient(space, space.norms, space.take) if largest > 0 else random_row
     seeds = d2_sample(space, n, generator, first, progress=progress)
     score = seeds.distance.sqrt()
     score[0] = largest**0.5

@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from autoal.kernels import ties
 from autoal.kernels.checks import Progress, check_count, check_logits, compute_dtype, row_blocks
 from autoal.kernels.greedy import farthest_first
 from autoal.kernels.precision import full_precision
+from autoal.kernels.ties import largest_checked
 from autoal.kernels.types import Picks
 
 _FLOOR = -1e30
+_EPS = 4.0
 
 
 class Distributions:
@@ -30,11 +33,19 @@ class Distributions:
         self.n = logits.shape[0]
         self.device = logits.device
         self.dtype = compute_dtype(logits)
+        self._exact: tuple[Tensor, Tensor] | None = None
 
     def _rows(self, rows: slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Probabilities and finite log-probabilities."""
         logp = torch.log_softmax(self.logits[rows].to(dtype), dim=1).clamp_(min=_FLOOR)
         return logp.exp(), logp
+
+    def exact(self) -> tuple[Tensor, Tensor]:
+        """Probabilities and finite log-probabilities of a slice in float64, with the arithmetic of ``ties``."""
+        if self._exact is None:
+            logp = ties.log_softmax(self.logits).clamp_(min=_FLOOR)
+            self._exact = ties.exp(logp), logp
+        return self._exact
 
     def width(self, centres: int) -> int:
         """Numbers per row that ``nearest`` needs as temporaries for that many centres."""
@@ -42,34 +53,48 @@ class Distributions:
 
     def take(self, index: Tensor) -> Distributions:
         """Copy some rows out."""
-        return Distributions(self.logits[index])
+        out = Distributions(self.logits[index])
+        if self._exact is not None:
+            out._exact = self._exact[0][index], self._exact[1][index]
+        return out
 
     def append(self, other: Distributions) -> Distributions:
         """Put the rows of another small slice behind these."""
-        return Distributions(torch.cat([self.logits, other.logits]))
+        out = Distributions(torch.cat([self.logits, other.logits]))
+        if self._exact is not None and other._exact is not None:
+            p, logp = (torch.cat(pair) for pair in zip(self._exact, other._exact, strict=True))
+            out._exact = p, logp
+        return out
 
-    def nearest(self, low: int, high: int, centres: Distributions) -> tuple[Tensor, Tensor, Tensor]:
-        """For each row of a block: divergence to the nearest centre, which one, rounding bound."""
+    def prepare(self) -> Distributions:
+        """Compute probabilities in float64 once; slices of the slice inherit them."""
+        self.exact()
+        return self
+
+    def nearest(self, low: int, high: int, centres: Distributions) -> tuple[Tensor, Tensor]:
+        """For each row of a block: divergence to the nearest centre, and by how much it may be wrong."""
         p, logp = self._rows(slice(low, high), self.dtype)
         q, logq = centres._rows(slice(None), self.dtype)
         own, theirs = (p * logp).sum(1), (q * logq).sum(1)
         rows, columns = torch.cat([p, logp], 1), torch.cat([logq, q], 1)
-        values, which = torch.addmm(theirs, rows, columns.T, alpha=-1).min(1)
-        bound = (4 * torch.finfo(self.dtype).eps) * (logp.abs().amax(1) + logq.abs().amax())
-        return ((values + own) / 2).clamp_(min=0), which, bound
+        values = torch.addmm(theirs, rows, columns.T, alpha=-1).amin(1)
+        bound = (_EPS * torch.finfo(self.dtype).eps) * (logp.abs().amax(1) + logq.abs().amax())
+        return ((values + own) / 2).clamp_(min=0), bound
+
+    def cross(self, centres: Distributions, wide: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Rounded divergences ``(n, k)`` of a slice, and the bounds of their errors."""
+        (p, logp), (q, logq) = (
+            (part.exact() if wide else part._rows(slice(None), self.dtype)) for part in (self, centres)
+        )
+        value = torch.addmm((q * logq).sum(1), torch.cat([p, logp], 1), torch.cat([logq, q], 1).T, alpha=-1)
+        value = value.add_((p * logp).sum(1)[:, None]).mul_(0.5)
+        unit = _EPS * torch.finfo(value.dtype).eps
+        return value, unit * logp.abs().amax(1), unit * logq.abs().amax(1)
 
     def direct(self, rows: Distributions) -> Tensor:
         """Float64 divergences one by one, by differences."""
-        p, logp = self._rows(slice(None), torch.float64)
-        q, logq = rows._rows(slice(None), torch.float64)
-        return ((p - q) * (logp - logq)).sum(1) / 2
-
-    def square(self) -> Tensor:
-        """The ``(n, n)`` float64 matrix of divergences of a small slice."""
-        p, logp = self._rows(slice(None), torch.float64)
-        own = (p * logp).sum(1)
-        cross = p @ logp.T
-        return ((own[:, None] + own - cross - cross.T) / 2).clamp_(min=0).fill_diagonal_(0)
+        (p, logp), (q, logq) = self.exact(), rows.exact()
+        return ties.dot(p - q, logp - logq).clamp_(min=0) * 0.5
 
 
 @full_precision()
@@ -109,17 +134,28 @@ def cdal(
     if labelled_logits is not None and labelled_logits.shape[0] > 0:
         check_logits("labelled_logits", labelled_logits, columns=logits.shape[1])
         centres = Distributions(labelled_logits.to(logits.device))
-    first = int(_entropy(logits).argmax()) if centres is None else None
+    first = _most_uncertain(logits) if centres is None else None
     result = farthest_first(space, n, centres, first, window, progress)
     log = {"passes": float(result.passes), "radius": float(result.distance[-1])}
     return Picks(result.index.to(logits.device), result.distance.to(logits.device), log)
 
 
-def _entropy(logits: Tensor) -> Tensor:
-    """Entropy of each row."""
+def _most_uncertain(logits: Tensor) -> int:
+    """Row of the highest entropy, the lowest of equal ones."""
     space = Distributions(logits)
-    out = torch.empty(space.n, dtype=space.dtype, device=space.device)
+    value = torch.empty(space.n, dtype=space.dtype, device=space.device)
+    rounding = torch.empty_like(value)
     for low, high in row_blocks(space.n, 4 * logits.shape[1], space.device):
         p, logp = space._rows(slice(low, high), space.dtype)
-        out[low:high] = -(p * logp).sum(1)
+        value[low:high] = -(p * logp).sum(1)
+        rounding[low:high] = (_EPS * torch.finfo(space.dtype).eps) * logp.abs().amax(1)
+    return largest_checked(value, rounding, lambda rows: _exact_entropy(logits, rows))[0]
+
+
+def _exact_entropy(logits: Tensor, rows: Tensor) -> Tensor:
+    """Entropy of some rows with the arithmetic of ``ties``."""
+    out = torch.empty(rows.numel(), dtype=torch.float64, device=logits.device)
+    for low, high in row_blocks(rows.numel(), 8 * logits.shape[1], logits.device):
+        p, logp = Distributions(logits[rows[low:high]]).exact()
+        out[low:high] = -ties.dot(p, logp)
     return out

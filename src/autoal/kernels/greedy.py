@@ -1,10 +1,14 @@
 """Exact farthest-first traversal that reads the data a few times instead of once per pick.
 
 Distances to the nearest centre only shrink as centres are added, so old distances are upper bounds. The rows
-with the largest bounds form a window; inside it all distances are kept exact (float64), and as long as its best
-row is at least as far as the best *bound* outside, that row is the farthest of all. Only when the window is
-exhausted does one matrix product against all centres chosen meanwhile bring the bounds of all rows up to date.
-The picks are those of the plain algorithm.
+with the largest bounds form a window; inside it distances are kept up to date, and as long as its best row is
+farther than the best *bound* outside, that row is the farthest of all. Only when the window is exhausted does one
+matrix product against all centres chosen meanwhile bring the bounds of all rows up to date.
+
+Products round, and differently from place to place. They only ever say between which limits a distance lies;
+where two rows could both be the farthest, the arithmetic of :mod:`autoal.kernels.ties` decides, and of equally far
+rows the lowest is chosen. So the picks are those of the plain algorithm, whatever the window, the blocks, the
+number of threads or ranks and the processor.
 """
 
 from __future__ import annotations
@@ -15,11 +19,11 @@ import torch
 from torch import Tensor
 
 from autoal.kernels.checks import Progress, row_blocks
-from autoal.kernels.geometry import G, nearest_checked
+from autoal.kernels.geometry import G
+from autoal.kernels.nearest import Nearest
+from autoal.kernels.ties import TIE
 
 _WINDOW = 1024
-_CENTRES = 1024
-_FEW = 4
 
 
 class Traversal:
@@ -38,41 +42,105 @@ class Traversal:
         self.passes = 0
 
 
-class _Bounds(Generic[G]):
-    """Upper bounds of the squared distance to the nearest centre, and which centre gave them."""
+class _Window(Generic[G]):
+    """The rows among which the next ones are chosen.
 
-    def __init__(self, space: G, centres: G | None) -> None:
-        self.space = space
-        self.centres = centres
-        self.offset = 0 if centres is None else centres.n
-        self.value = torch.full((space.n,), torch.inf, dtype=space.dtype, device=space.device)
-        self.who = torch.zeros(space.n, dtype=torch.int32, device=space.device)
-        self.rounding = 0.0
+    Distances are exact at first and then known between two limits, which a rounded matrix lowers.
 
-    def lower(self, centres: G, offset: int) -> None:
-        """Take new centres, numbered from ``offset``, into account: one pass over the rows."""
-        parts = [(a, min(centres.n, a + _CENTRES)) for a in range(0, centres.n, _CENTRES)]
-        slices = [centres.take(torch.arange(a, b, device=self.space.device)) for a, b in parts]
-        width = self.space.width(min(centres.n, _CENTRES))
-        for low, high in row_blocks(self.space.n, width, self.space.device):
-            for (start, _), part in zip(parts, slices, strict=True):
-                value, which, rounding = nearest_checked(self.space, low, high, part)
-                self.rounding = max(self.rounding, rounding)
-                closer = value < self.value[low:high]
-                self.value[low:high][closer] = value[closer].to(self.value.dtype)
-                self.who[low:high][closer] = (which[closer] + (start + offset)).int()
+    Args:
+        space: All rows.
+        rows: ``(m,)`` rows that are inside, ascending.
+        value: Their exact squared distances, ``(m,)``.
+        outside: No row outside that is not a rival is farther than this.
+        rivals: Rows outside that may be as far as those inside.
+        rival_values: What the distances of the rivals do not exceed; exact until the first row is picked.
+    """
 
-    def exact(self, rows: Tensor, picked: Tensor) -> Tensor:
-        """Float64 squared distances of some rows to the centre that is nearest to each."""
-        out = torch.empty(rows.numel(), dtype=torch.float64, device=self.space.device)
-        who = self.who[rows].long()
-        old = who < self.offset
-        if self.centres is not None and bool(old.any()):
-            out[old] = self.space.take(rows[old]).direct(self.centres.take(who[old]))
-        if not bool(old.all()):
-            chosen = picked.to(rows.device)[who[~old] - self.offset]
-            out[~old] = self.space.take(rows[~old]).direct(self.space.take(chosen))
-        return out
+    def __init__(
+        self, space: G, rows: Tensor, value: Tensor, outside: float, rivals: Tensor, rival_values: Tensor
+    ) -> None:
+        self.rows = rows
+        self.outside = outside
+        self.rivals, self.rival_values = rivals, rival_values
+        self.farthest = float(torch.cat([value, rival_values, value.new_zeros(1)]).max())
+        self._slice = space.take(rows).prepare()
+        self._pair, self._own, self._theirs = self._slice.cross(self._slice)
+        self._exact = value
+        self._seen = torch.zeros(rows.numel(), dtype=torch.int64, device=rows.device)
+        self._low, self._high = value.clone(), value.clone()
+        self.places: list[int] = []
+        self._limits: list[float] = []
+
+    def pick(self) -> bool:
+        """Choose the farthest row of all, if it is certainly inside and not a repetition of a centre."""
+        if not self.rows.numel():
+            return False
+        sure = float(self._low.max())
+        places = (self._high >= sure - 2 * TIE * sure).nonzero().squeeze(1)
+        if sure < 0:
+            return False
+        certain = not self.places or sure - TIE * sure > self.outside
+        if places.numel() == 1 and certain and sure > 0 and not self.rivals.numel():
+            place: int | None = int(places[0])
+        else:
+            place = self._decide(places)
+        if place is None:
+            return False
+        self._limits.append(float(self._high[place]))
+        self.places.append(place)
+        error = self._own + self._theirs[place]
+        torch.minimum(self._low, (self._pair[place] - error).clamp_(min=0), out=self._low)
+        torch.minimum(self._high, self._pair[place] + error, out=self._high)
+        self._low[place] = self._high[place] = -1
+        return True
+
+    def _decide(self, places: Tensor) -> int | None:
+        """Of rows that rounding cannot tell apart, the one to choose; None if a row outside may be due."""
+        value = self._settle(places)
+        best = float(value.max())
+        if best <= 0:
+            return None
+        high = best
+        if self.rivals.numel():
+            high = max(best, float(self.rival_values.max()))
+        # The farthest of all is between `best` and `high`: the choice has to be the same for both.
+        found = places[value >= high - TIE * high]
+        if not self.places:
+            return int(found[0])  # rivals are exact and ordered so that the lowest of the farthest is inside
+        lowest = int(places[value >= best - TIE * best][0])
+        if best - TIE * best <= self.outside or not found.numel() or int(found[0]) != lowest:
+            return None
+        due = (self.rival_values >= best - TIE * best) & (self.rivals < self.rows[lowest])
+        return None if bool(due.any()) else lowest
+
+    def _settle(self, places: Tensor) -> Tensor:
+        """Exact distances of some rows of the window, counting all that were picked in it."""
+        if self.places:
+            chosen = torch.tensor(self.places, device=places.device)
+            new = torch.arange(chosen.numel(), device=places.device) >= self._seen[places][:, None]
+            self._lower(places, chosen, new, self._high[places])
+            self._seen[places] = chosen.numel()
+        value = self._exact[places]
+        self._low[places] = self._high[places] = value
+        return value
+
+    def _lower(self, places: Tensor, chosen: Tensor, counted: Tensor, limit: Tensor) -> None:
+        """Take into account, exactly, those picks that may be nearer than a limit, ``(m,)``, to some rows."""
+        error = self._own[places][:, None] + self._theirs[chosen]
+        near = self._pair[places][:, chosen] - error <= limit[:, None]
+        pairs = (near & counted).nonzero()
+        for low, high in row_blocks(pairs.shape[0], 4 * self._slice.width(0), places.device):
+            row, other = places[pairs[low:high, 0]], chosen[pairs[low:high, 1]]
+            found = self._slice.take(row).direct(self._slice.take(other))
+            self._exact.scatter_reduce_(0, row, found, "amin")
+
+    def distances(self) -> Tensor:
+        """Exact squared distances of the picks to the nearest centre when they were chosen, on the CPU."""
+        chosen = torch.tensor(self.places, dtype=torch.int64, device=self.rows.device)
+        order = torch.arange(chosen.numel(), device=self.rows.device)
+        limit = torch.tensor(self._limits, dtype=torch.float64, device=self.rows.device)
+        self._lower(chosen, chosen, order < order[:, None], limit)
+        return self._exact[chosen].cpu()
 
 
 def farthest_first(
@@ -90,7 +158,7 @@ def farthest_first(
         n: How many rows, between 1 and ``space.n``.
         centres: Rows of the same geometry that are centres from the start, or ``None``.
         first: The first row; needed exactly when there are no centres.
-        window: How many rows are kept exact at a time; changes speed, not the result.
+        window: How many rows are kept up to date at a time; changes speed, not the result.
         progress: Called with (picks made, n) after every pass over the rows.
 
     Returns:
@@ -98,53 +166,32 @@ def farthest_first(
         is filled with the lowest rows that are left.
     """
     out = Traversal(n)
-    bounds = _Bounds(space, centres)
     taken = torch.zeros(space.n, dtype=torch.bool, device=space.device)
-    done = flushed = 0
-    if centres is not None:
-        bounds.lower(centres, 0)
-        out.passes += 1
-    else:
+    done = 0
+    if centres is None:
         assert first is not None
-        out.index[0] = first
+        out.index[0], done = first, 1
         taken[first] = True
-        bounds.lower(space.take(out.index[:1].to(space.device)), 0)
+        centres = space.take(out.index[:1].to(space.device))
+    known = Nearest(space, centres)
+    while True:
         out.passes += 1
-        out.distance[0] = float(bounds.value.max())
-        done = flushed = 1
-    few = False
-    while done < n:
-        if done > flushed:
-            chosen = out.index[flushed:done].to(space.device)
-            bounds.lower(space.take(chosen), bounds.offset + flushed)
-            out.passes += 1
-            flushed = done
-        bounds.value[taken] = -1
+        inside = _window(known, window, taken)
+        if first is not None and out.passes == 1:
+            out.distance[0] = inside.farthest
         if progress is not None:
             progress(done, n)
-        rows, outside = _window(bounds.value, window)
-        value = bounds.exact(rows, out.index)
-        value[taken[rows]] = -1
-        pair = space.take(rows).square()
-        # A bound outside may be too small by the rounding of the product. Where many rows are equally far (one-hot
-        # features, say) that caution would end every window at once; then rows within rounding count as equal.
-        limit = outside + (-bounds.rounding if few else bounds.rounding)
         start = done
-        while done < n:
-            place = int(value.argmax())
-            best = float(value[place])
-            if best < 0 or (done > start and best < limit):
-                break
-            if best == 0:
-                break
-            out.index[done], out.distance[done] = rows[place], best
-            taken[rows[place]] = True
-            value = torch.minimum(value, pair[place])
-            value[place] = -1
+        while done < n and inside.pick():
             done += 1
-        few = done - start < _FEW
         if done == start:
             break  # nothing is left that differs from a centre
+        chosen = inside.rows[torch.tensor(inside.places, device=space.device)]
+        out.index[start:done], out.distance[start:done] = chosen.cpu(), inside.distances()
+        taken[chosen] = True
+        if done == n:
+            break
+        known.add(space.take(chosen))
     if done < n:
         free = (~taken).nonzero().squeeze(1)
         out.index[done:] = free[: n - done].cpu()
@@ -153,9 +200,27 @@ def farthest_first(
     return out
 
 
-def _window(bounds: Tensor, size: int) -> tuple[Tensor, float]:
-    """The rows with the largest bounds, in order of rows, and the largest bound outside."""
-    if bounds.numel() <= size:
-        return torch.arange(bounds.numel(), device=bounds.device), -torch.inf
-    top = torch.topk(bounds, size + 1)
-    return torch.sort(top.indices[:size]).values, float(top.values[size])
+def _window(known: Nearest[G], size: int, taken: Tensor) -> _Window[G]:
+    """The rows that may be the farthest, with exact distances; at least one of them is."""
+    known.high[taken] = -1
+    rows = torch.topk(known.high, min(size, known.space.n)).indices
+    rows = rows[~taken[rows]]
+    best = torch.zeros((), dtype=torch.float64, device=known.space.device)
+    while rows.numel():
+        best = torch.maximum(best, known.settle(rows).max())
+        # Rows that may be as far as the best one have to be known exactly too, or rounding would decide.
+        unsure = (known.high >= best - TIE * best) & (known.high > 0) & (known.seen < known.centres.n) & ~taken
+        rows = unsure.nonzero().squeeze(1)
+        if rows.numel() > size:
+            rows = rows[torch.topk(known.high[rows], size).indices]
+    settled = (known.seen == known.centres.n) & ~taken
+    rows = settled.nonzero().squeeze(1)
+    value = known.exact[rows]
+    outside = float(known.high.masked_fill(settled, -1).max())
+    if rows.numel() <= size:
+        return _Window(known.space, rows, value, outside, rows[:0], value[:0])
+    # Of equally far rows the lower ones are wanted first, so those are inside.
+    best = value.max()
+    order = torch.sort(torch.where(value >= best - TIE * best, best, value), descending=True, stable=True).indices
+    inside, rivals = order[:size].sort().values, order[size:]
+    return _Window(known.space, rows[inside], value[inside], outside, rows[rivals], value[rivals])

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from autoal.errors import AutoALError
 from autoal.kernels.checks import Progress, check_count, check_matrix, compute_dtype, row_blocks
-from autoal.kernels.geometry import Points
+from autoal.kernels.geometry import Points, column_mean, distances_from, nearest_to_mean
 from autoal.kernels.greedy import farthest_first
 from autoal.kernels.precision import full_precision
 from autoal.kernels.types import Picks
@@ -25,8 +25,8 @@ def kcenter(
 
     Sener, Savarese, *Active Learning for Convolutional Neural Networks: A Core-Set Approach*, ICLR 2018,
     algorithm 1: :math:`u = \arg\max_{i} \min_{j \in s} \|x_i - x_j\|`. The result is that of the plain greedy
-    algorithm in float64 up to distances that agree within rounding, in a few passes over the features and without
-    an N x N matrix.
+    algorithm in float64, of equally far samples the lowest row, in a few passes over the features and without an
+    N x N matrix.
 
     Args:
         embeddings: ``(N, D)`` pool, any floating type; float16 and bfloat16 are computed in float32.
@@ -48,7 +48,8 @@ def kcenter(
     check_count(n, embeddings.shape[0])
     if window < 1:
         raise AutoALError(f"window={window}: at least 1 sample has to be kept exact.")
-    space = Points.centred(embeddings)
+    mean = column_mean(embeddings)
+    space = Points(embeddings, mean.to(compute_dtype(embeddings)))
     centres = None
     if labelled is not None and labelled.shape[0] > 0:
         check_matrix("labelled", labelled, columns=embeddings.shape[1])
@@ -56,7 +57,11 @@ def kcenter(
         if compute_dtype(labelled) != space.dtype:
             labelled = labelled.to(space.dtype)
         centres = Points(labelled, space.shift)
-    first = int(space.norms.argmin()) if centres is None else None
+    first = None
+    if centres is None:
+        first = nearest_to_mean(
+            space.norms, mean.to(space.dtype), mean, lambda rows: distances_from(embeddings, rows, mean)
+        )
     result = farthest_first(space, n, centres, first, window, progress)
     distance = result.distance.sqrt().to(embeddings.device)
     log = {"passes": float(result.passes), "radius": float(distance[-1])}

@@ -10,15 +10,25 @@ import torch
 from torch import Tensor
 
 from autoal.errors import AutoALError
-from autoal.kernels.checks import Progress, check_count, check_matrix, check_weights, row_blocks, uniform
-from autoal.kernels.geometry import Points
+from autoal.kernels.checks import (
+    Progress,
+    check_count,
+    check_matrix,
+    check_weights,
+    compute_dtype,
+    row_blocks,
+    uniform,
+)
+from autoal.kernels.geometry import Points, distances_from, slack
+from autoal.kernels.lloyd import Rows, add_by_cluster, add_weighted, assign, assign_block, lloyd, targets
 from autoal.kernels.precision import full_precision
 from autoal.kernels.sampling import d2_sample
+from autoal.kernels.ties import smallest, squared_distance
 from autoal.kernels.types import Picks
 
 _CANDIDATES = 4
-TIE = 1e-6
-"""Relative difference of squared distances up to which two samples are equally near a centroid."""
+_TIE = 1e-6
+"""Relative difference of squared distances up to which two samples are equally near a (rounded) centroid."""
 
 
 @full_precision()
@@ -57,26 +67,47 @@ def weighted_kmeans(
     Raises:
         AutoALError: If shapes, values, k, ``max_iter`` or ``batch_size`` are not usable.
     """
+    factor = _check(x, k, weights, max_iter, batch_size)
+    centroids = _cluster(x, k, generator, factor, weights is not None, max_iter, batch_size, tol, progress)
+    assignment, _ = assign(Points.centred(x), centroids)
+    return centroids.to(compute_dtype(x)), assignment
+
+
+def _check(x: Tensor, k: int, weights: Tensor | None, max_iter: int, batch_size: int | None) -> Tensor:
+    """Refuse what can't be clustered; return float64 weights."""
     check_matrix("embeddings", x)
     check_count(k, x.shape[0])
     if max_iter < 1:
         raise AutoALError(f"max_iter={max_iter}: k-means needs at least 1 iteration.")
     if batch_size is not None and batch_size < 1:
         raise AutoALError(f"batch_size={batch_size}: a mini-batch needs at least 1 sample.")
-    factor = torch.ones(x.shape[0], dtype=torch.float64) if weights is None else check_weights(weights, x.shape[0])
+    if weights is not None:
+        return check_weights(weights, x.shape[0])
+    return torch.ones(x.shape[0], dtype=torch.float64)
+
+
+def _cluster(
+    x: Tensor,
+    k: int,
+    generator: torch.Generator,
+    factor: Tensor,
+    weighted: bool,
+    max_iter: int,
+    batch_size: int | None,
+    tol: float,
+    progress: Progress | None,
+) -> Tensor:
+    """Centroids ``(k, D)`` in float64; see :func:`weighted_kmeans`."""
     space = Points.centred(x)
     mass = torch.cumsum(factor.cpu(), 0)
     start = float(uniform(1, generator)) * float(mass[-1])
     first = min(int(torch.searchsorted(mass, start, right=True)), x.shape[0] - 1)
-    seeds = d2_sample(space, k, generator, first, None if weights is None else factor, progress)
-    centroids = space.values(seeds.index.to(x.device))
-    weight = factor.to(device=x.device, dtype=space.dtype)
+    seeds = d2_sample(space, k, generator, first, factor if weighted else None, progress)
+    centroids = x[seeds.index.to(x.device)].double()
+    weight = factor.to(device=x.device)
     if batch_size is None:
-        centroids = _lloyd(space, centroids, weight, max_iter, tol, progress)
-    else:
-        centroids = _mini_batches(space, centroids, weight, max_iter, batch_size, generator, progress)
-    assignment = _assign(space, centroids)
-    return centroids + space.origin, assignment
+        return lloyd(Rows.of(space), centroids, weight if weighted else None, max_iter, tol, progress)
+    return _mini_batches(space, centroids, weight, max_iter, batch_size, generator, progress)
 
 
 @full_precision()
@@ -113,20 +144,20 @@ def kmeans(
     Raises:
         AutoALError: If shapes, values or n are not usable.
     """
-    centroids, assignment = weighted_kmeans(embeddings, n, generator, weights, max_iter, batch_size, tol, progress)
-    factor = torch.ones(embeddings.shape[0], dtype=torch.float64, device=embeddings.device)
-    if weights is not None:
-        factor = check_weights(weights, embeddings.shape[0]).to(embeddings.device)
-    index = nearest_distinct(embeddings, centroids)
-    share = torch.zeros(n, 1, dtype=factor.dtype, device=factor.device)
+    factor = _check(embeddings, n, weights, max_iter, batch_size)
+    centroids = _cluster(
+        embeddings, n, generator, factor, weights is not None, max_iter, batch_size, tol, progress
+    )
+    space = Points.centred(embeddings)
+    assignment, cost = assign(space, centroids)
+    index = nearest_rows(Rows.of(space), centroids)
+    factor = factor.to(embeddings.device)
+    share = torch.zeros(n, 1, dtype=torch.float64, device=embeddings.device)
     add_by_cluster(share, factor.unsqueeze(1), assignment)
-    share = share.squeeze(1) / factor.sum()
-    inertia = 0.0
-    for low, high in row_blocks(embeddings.shape[0], 3 * embeddings.shape[1], embeddings.device):
-        offset = embeddings[low:high].to(centroids.dtype) - centroids[assignment[low:high]]
-        inertia += float((offset.square_().sum(1) * factor[low:high]).sum() / factor.sum())
+    inertia = float((cost.double() * factor).sum() / factor.sum())
     empty = n - int(torch.unique(assignment).numel())
-    return Picks(index, share, {"inertia": inertia, "empty_clusters": float(empty)})
+    log = {"inertia": inertia, "empty_clusters": float(empty)}
+    return Picks(index, share.squeeze(1) / factor.sum(), log)
 
 
 @full_precision()
@@ -145,82 +176,80 @@ def nearest_distinct(embeddings: Tensor, centroids: Tensor) -> Tensor:
     """
     rows, k = embeddings.shape[0], centroids.shape[0]
     check_count(k, rows)
-    space = Points.centred(embeddings)
-    targets = Points(centroids.to(space.dtype) - space.origin)
-    taken = torch.zeros(rows, dtype=torch.bool)
-    chosen = torch.full((k,), -1, dtype=torch.int64)
-    left = torch.arange(k, device=embeddings.device)
-    depth = min(rows, _CANDIDATES)
-    while left.numel():
-        lists = _nearest_lists(space, targets.take(left), depth, taken.to(embeddings.device)).cpu()
-        unserved: list[int] = []
-        for place, candidates in zip(left.tolist(), lists.tolist(), strict=True):
-            row = next((c for c in candidates if c >= 0 and not taken[c]), -1)
-            if row < 0 or unserved:
-                # Centroids choose in order: after the first one that found its list exhausted, the others wait
-                # for longer lists, or a later one could take what the earlier one is due.
-                unserved.append(place)
-                continue
-            chosen[place] = row
-            taken[row] = True
-        left = torch.tensor(unserved, dtype=torch.int64, device=embeddings.device)
-        # With lists as long as the centroids that are left, each finds a free sample in the next pass.
-        depth = min(rows, max(_CANDIDATES, left.numel()))
-    return chosen.to(embeddings.device)
+    return nearest_rows(Rows.of(Points.centred(embeddings)), centroids.double())
 
 
-def add_by_cluster(sums: Tensor, values: Tensor, assignment: Tensor) -> None:
-    """Add rows of ``(M, D)`` to the rows of ``sums`` that they are assigned to, in the same order on every run.
-
-    ``index_add_`` adds in no fixed order on CUDA; a product with the one-hot assignment does.
-    """
-    if values.is_cuda:
-        sums += torch.nn.functional.one_hot(assignment, sums.shape[0]).to(values.dtype).T @ values
-    else:
-        sums.index_add_(0, assignment, values)
-
-
-def _assign(space: Points, centroids: Tensor) -> Tensor:
-    """Nearest centroid ``(N,)`` of each row."""
-    targets = Points(centroids)
-    which = torch.empty(space.n, dtype=torch.int64, device=space.device)
-    for low, high in row_blocks(space.n, space.width(targets.n), space.device):
-        which[low:high] = space.nearest(low, high, targets)[1]
-    return which
+def nearest_rows(rows: Rows, centroids: Tensor) -> Tensor:
+    """Do :func:`nearest_distinct` for rows that may be spread over ranks and float64 centroids."""
+    points, k = rows.points, centroids.shape[0]
+    centres = targets(points, centroids)
+    lists = _nearest_lists(points, centres) if rows.n == points.n else None
+    search = _Search(rows, centres)
+    taken = torch.zeros(rows.n, dtype=torch.bool, device=points.device)
+    chosen = torch.empty(k, dtype=torch.int64, device=points.device)
+    for place in range(k):
+        row = None if lists is None else _from_list(lists, place, taken)
+        if row is None:
+            row = search.nearest(place, taken)
+        chosen[place] = row
+        taken[row] = True
+    return chosen
 
 
-def _lloyd(
-    space: Points, centroids: Tensor, weight: Tensor, max_iter: int, tol: float, progress: Progress | None
-) -> Tensor:
-    """Full iterations; the centroids are relative to the shift of ``space``."""
-    k = centroids.shape[0]
-    # The mean of the shifted rows is 0, so the mean squared norm per column is the mean variance.
-    limit = tol * float(space.norms.double().mean()) / centroids.shape[1]
-    for iteration in range(max_iter):
-        targets = Points(centroids)
-        sums = torch.zeros_like(centroids)
-        mass = torch.zeros(k, 1, dtype=space.dtype, device=space.device)
-        cost = torch.empty(space.n, dtype=space.dtype, device=space.device)
-        for low, high in row_blocks(space.n, space.width(k), space.device):
-            value, which, _ = space.nearest(low, high, targets)
-            cost[low:high] = value * weight[low:high]
-            part = weight[low:high].unsqueeze(1)
-            add_by_cluster(sums, space.rows(low, high) * part, which)
-            add_by_cluster(mass, part, which)
-        empty = (mass.squeeze(1) <= 0).nonzero().squeeze(1)
-        moved = torch.where(mass > 0, sums / mass.clamp(min=1e-30), centroids)
-        if empty.numel():
-            # Only samples that some centroid does not already sit on can serve an empty cluster.
-            far = torch.sort(cost, descending=True, stable=True).indices[: empty.numel()]
-            useful = cost[far] > 0
-            moved[empty[useful]] = space.values(far[useful])
-        shift = float((moved - centroids).square().sum())
-        centroids = moved
-        if progress is not None:
-            progress(iteration + 1, max_iter)
-        if shift <= limit:
-            break
-    return centroids
+def _from_list(lists: tuple[Tensor, Tensor, Tensor], place: int, taken: Tensor) -> int | None:
+    """The nearest free row of a list, if no row that is not on the list could be as near."""
+    index, exact, rest = (part[place] for part in lists)
+    free = torch.where(taken[index], torch.inf, exact)
+    if not float(free.min()) * (1 + _TIE) < float(rest):
+        return None
+    return int(index[smallest(free, _TIE)])
+
+
+class _Search:
+    """Goes through all rows for one centroid."""
+
+    def __init__(self, rows: Rows, centres: Points) -> None:
+        self._rows, self._centres = rows, centres
+        self._norms = rows.whole(rows.points.norms)
+        self._last = -1
+        self._found = self._exact = self._norms[:0]
+        self._known_to = -1.0
+
+    def nearest(self, place: int, taken: Tensor) -> int:
+        """The nearest free row, the lowest of equally near ones."""
+        if self._last < 0 or not torch.equal(self._centres.x[place], self._centres.x[self._last]):
+            self._known_to = -1.0
+        row = self._known(taken)
+        if row is None:
+            self._look(place, taken)
+            row = self._known(taken)
+        assert row is not None
+        return row
+
+    def _known(self, taken: Tensor) -> int | None:
+        """The answer, if the rows looked at last are all that could be it: equal centroids share one search."""
+        if self._known_to < 0:
+            return None
+        free = torch.where(taken[self._found], torch.inf, self._exact)
+        if not float(free.min()) * (1 + _TIE) <= self._known_to:
+            return None
+        return int(self._found[smallest(free, _TIE)])
+
+    def _look(self, place: int, taken: Tensor) -> None:
+        """Find the rows that may be nearest and their exact distances."""
+        points = self._rows.points
+        centre = self._centres.take(torch.tensor([place], device=points.device))
+        own = torch.empty(points.n, dtype=points.dtype, device=points.device)
+        for low, high in row_blocks(points.n, points.width(1), points.device):
+            own[low:high] = points.nearest(low, high, centre)[0]
+        value = self._rows.whole(own).double()
+        error = slack(self._rows.whole(own), self._norms, Points.EPS).double()
+        limit = float((value + error).masked_fill(taken, torch.inf).min()) * (1 + 2 * _TIE)
+        self._found = ((value - error <= limit) & ~taken).nonzero().squeeze(1)
+        self._exact = self._rows.locally(
+            self._found, lambda rows: distances_from(points.x, rows, self._centres.x[place])
+        )
+        self._known_to, self._last = limit, place
 
 
 def _mini_batches(
@@ -233,34 +262,34 @@ def _mini_batches(
     progress: Progress | None,
 ) -> Tensor:
     """Sculley's updates: each centroid is the running weighted mean of the samples it was given."""
-    k = centroids.shape[0]
-    mass = torch.zeros(k, 1, dtype=space.dtype, device=space.device)
+    k, grid = centroids.shape[0], Rows.of(space).grid()
+    mass = torch.zeros(k, 1, dtype=torch.float64, device=space.device)
     for iteration in range(max_iter):
         rows = (uniform(min(batch_size, space.n), generator) * space.n).long().clamp(max=space.n - 1)
         rows = rows.to(space.device)
-        targets = Points(centroids)
-        sums, gained = torch.zeros_like(centroids), torch.zeros_like(mass)
+        centres = targets(space, centroids)
+        sums = torch.zeros(k, centroids.shape[1] + 1, dtype=torch.float64, device=space.device)
         for low, high in row_blocks(rows.numel(), space.width(k), space.device):
             batch = space.take(rows[low:high])
-            which = batch.nearest(0, batch.n, targets)[1]
-            part = weight[rows[low:high]].unsqueeze(1)
-            add_by_cluster(sums, batch.x * part, which)
-            add_by_cluster(gained, part, which)
+            which = assign_block(batch, 0, batch.n, centres)[0]
+            add_weighted(sums, batch.x, weight[rows[low:high]], which, grid)
+        gained = sums[:, -1:]
         mass += gained
-        centroids = centroids + (sums - gained * centroids) / mass.clamp(min=1e-30)
+        centroids = centroids + (sums[:, :-1] - gained * centroids) / mass.clamp(min=1e-300)
         if progress is not None:
             progress(iteration + 1, max_iter)
     return centroids
 
 
-def _nearest_lists(space: Points, targets: Points, depth: int, taken: Tensor) -> Tensor:
-    """For each target the ``depth`` nearest rows that are free, nearest first; -1 where there are no more."""
+def _nearest_lists(space: Points, centres: Points) -> tuple[Tensor, Tensor, Tensor]:
+    """The few rows nearest to each centre, ascending, their exact distances, and how near any other row may be."""
     best: Tensor | None = None
     where: Tensor | None = None
-    for low, high in row_blocks(space.n, space.width(targets.n) + targets.n, space.device):
-        block = torch.addmm(targets.norms, space.rows(low, high), targets.x.T, alpha=-2)
+    depth = min(space.n, _CANDIDATES)
+    columns = centres.rows(0, centres.n).T
+    for low, high in row_blocks(space.n, space.width(centres.n) + centres.n, space.device):
+        block = torch.addmm(centres.norms, space.rows(low, high), columns, alpha=-2)
         block += space.norms[low:high].unsqueeze(1)
-        block[taken[low:high]] = torch.inf
         value, rows = _smallest(block, min(depth, high - low))
         rows += low
         if best is not None and where is not None:
@@ -271,30 +300,25 @@ def _nearest_lists(space: Points, targets: Points, depth: int, taken: Tensor) ->
         best, where = value, rows
     assert best is not None
     assert where is not None
-    # The products above rounded: order the few that are left by differences, ties by row.
-    keep = min(depth, best.shape[0])
-    value, order = torch.topk(best, keep, dim=0, largest=False)
+    value, order = torch.topk(best, depth, dim=0, largest=False)
     index = torch.sort(where.gather(0, order).T, dim=1).values
-    exact = torch.empty(targets.n, keep, dtype=space.dtype, device=space.device)
-    for low, high in row_blocks(targets.n, 2 * keep * targets.x.shape[1], space.device):
-        rows = space.values(index[low:high].reshape(-1)).view(high - low, keep, -1)
-        exact[low:high] = (rows - targets.x[low:high].unsqueeze(1)).square_().sum(2)
-    exact[taken[index]] = torch.inf
-    # The centre of a cluster of two is equally far from both; which one rounding favours must not decide.
-    nearest = exact.amin(1, keepdim=True)
-    exact = torch.where(exact <= nearest * (1 + TIE), nearest, exact)
-    exact, order = torch.sort(exact, dim=1, stable=True)
-    return index.gather(1, order).masked_fill(torch.isinf(exact), -1)
+    exact = torch.empty(centres.n * depth, dtype=torch.float64, device=space.device)
+    flat = index.reshape(-1)
+    owner = torch.arange(centres.n, device=space.device).repeat_interleave(depth)
+    for low, high in row_blocks(flat.numel(), 4 * centres.x.shape[1], space.device):
+        exact[low:high] = squared_distance(space.x[flat[low:high]], centres.x[owner[low:high]])
+    last = value[-1].clamp(min=0)
+    rest = last - slack(last, centres.norms, Points.EPS)
+    if depth == space.n:
+        rest = torch.full_like(rest, torch.inf)
+    return index, exact.view(centres.n, depth), rest
 
 
 def _smallest(block: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-    """The ``depth`` smallest entries of each column of ``(rows, k)`` and their rows, ``(depth, k)`` each.
+    """The few smallest entries of each column of ``(rows, k)`` and their rows, ``(depth, k)`` each.
 
-    For a few of them repeated minima are much faster than a selection. ``block`` is used up.
+    Repeated minima are much faster than a selection. ``block`` is used up.
     """
-    if depth > _CANDIDATES:
-        value, rows = torch.topk(block, depth, dim=0, largest=False)
-        return value, rows
     values, places = [], []
     for _ in range(depth):
         value, row = block.min(0)

@@ -15,17 +15,24 @@ import torch
 from torch import Tensor
 
 from autoal.distributed import World
-from autoal.kernels.checks import Progress, check_count, check_finite, compute_dtype, row_blocks, uniform
-from autoal.kernels.geometry import Geometry, GradientEmbeddings, Points
+from autoal.kernels.checks import Progress, check_count, check_finite, compute_dtype, uniform
+from autoal.kernels.geometry import (
+    Geometry,
+    GradientEmbeddings,
+    Points,
+    column_sum,
+    distances_from,
+    largest_gradient,
+    nearest_to_mean,
+)
 from autoal.kernels.greedy import farthest_first
-from autoal.kernels.kmeans import TIE, add_by_cluster
+from autoal.kernels.kmeans import nearest_rows
+from autoal.kernels.lloyd import Rows, assign, lloyd
 from autoal.kernels.precision import full_precision
 from autoal.kernels.sampling import d2_sample
 from autoal.kernels.types import Picks
 
 L = TypeVar("L", bound=Geometry)
-
-_BLOCK = 1 << 16
 
 
 class Sharded(Generic[L]):
@@ -72,15 +79,22 @@ class Sharded(Generic[L]):
             whole.append(self._world.sum(out))
         return self._unpack(*whole)
 
-    def nearest(self, low: int, high: int, centres: L) -> tuple[Tensor, Tensor, Tensor]:
-        """For each row of a block: squared distance to the nearest centre, which one, rounding bound."""
+    def nearest(self, low: int, high: int, centres: L) -> tuple[Tensor, Tensor]:
+        """For each row of a block: squared distance to the nearest centre, and by how much it may be wrong."""
         first, last = self._own(low), self._own(high)
         found = self.local.nearest(first, last, centres)
-        block = torch.zeros(high - low, 3, dtype=torch.float64, device=self.device)
+        block = torch.zeros(high - low, 2, dtype=torch.float64, device=self.device)
         start = first * self._world.size + self._world.rank - low
         block[start :: self._world.size] = torch.stack([part.double() for part in found], 1)
-        value, which, bound = self._world.sum(block).unbind(1)
-        return value.to(self.dtype), which.long(), bound.to(self.dtype)
+        value, slack = self._world.sum(block).unbind(1)
+        return value.to(self.dtype), slack.to(self.dtype)
+
+    def locally(self, rows: Tensor, exact: Callable[[Tensor], Tensor]) -> Tensor:
+        """Numbers of some rows, ``(m,)`` float64 on every rank, each computed by the rank that has the row."""
+        mine = rows % self._world.size == self._world.rank
+        out = torch.zeros(rows.numel(), dtype=torch.float64, device=self.device)
+        out[mine] = exact(rows[mine] // self._world.size)
+        return self._world.sum(out)
 
     def whole(self, mine: Tensor) -> Tensor:
         """Return one number per row on every rank, from this rank's."""
@@ -92,15 +106,17 @@ class Sharded(Generic[L]):
 
 
 def sharded_points(mine: Tensor, n_rows: int, world: World) -> tuple[Sharded[Points], Tensor]:
-    """Describe embeddings spread over ranks, relative to the mean of them all, and return that mean."""
-    total = torch.zeros(mine.shape[1], dtype=torch.float64, device=mine.device)
-    for low, high in row_blocks(mine.shape[0], mine.shape[1], mine.device):
-        total += mine[low:high].to(compute_dtype(mine)).sum(0)
-    mean = (world.sum(total) / n_rows).to(compute_dtype(mine))
-    local = Points(mine, shift=mean)
+    """Describe embeddings spread over ranks, relative to the mean of them all, and return that mean in float64."""
+    mean = world.sum(column_sum(mine)) / n_rows
+    dtype = compute_dtype(mine)
+    shift = mean.to(dtype)
     space = Sharded(
-        local, n_rows, world, lambda p: (p.x, p.norms), lambda x, norms: Points(x, None, norms)
-    )  # fmt: skip
+        Points(mine, shift),
+        n_rows,
+        world,
+        lambda p: (p.x.to(dtype), p.norms),
+        lambda x, norms: Points(x, shift, norms),
+    )
     return space, mean
 
 
@@ -137,8 +153,13 @@ def sharded_kcenter(
     centres = None
     if labelled is not None and labelled.shape[0] > 0:
         check_finite("labelled", labelled)
-        centres = Points(labelled.to(device=mine.device, dtype=space.dtype), mean)
-    first = int(space.whole(space.local.norms).argmin()) if centres is None else None
+        centres = Points(labelled.to(device=mine.device, dtype=space.dtype), space.local.shift)
+    first = None
+    if centres is None:
+        norms, shift = space.whole(space.local.norms), mean.to(space.dtype)
+        first = nearest_to_mean(
+            norms, shift, mean, lambda rows: space.locally(rows, lambda own: distances_from(mine, own, mean))
+        )
     # The traversal holds space and slices to one type; here a slice is the local form of the space.
     result = farthest_first(space, n, centres, first, window, progress)  # type: ignore[type-var]
     distance = result.distance.sqrt().to(mine.device)
@@ -177,16 +198,16 @@ def sharded_badge(
     check_finite("embeddings", embeddings)
     check_count(n, n_rows)
     space = Sharded(
-        GradientEmbeddings.of(logits, embeddings),
+        GradientEmbeddings(logits, embeddings),
         n_rows,
         world,
-        lambda g: (g.x, g.residual if g.residual is not None else g.x[:, :0], g.norms),
-        lambda x, residual, norms: GradientEmbeddings(None, x, residual, norms),
+        lambda g: (g.logits.to(g.dtype), g.x.to(g.dtype), g.norms),
+        GradientEmbeddings,
     )
     norms = space.whole(space.local.norms)
     largest = float(norms.max())
     random_row = min(int(uniform(1, generator) * n_rows), n_rows - 1)
-    first = int(norms.argmax()) if largest > 0 else random_row
+    first = largest_gradient(space.local, norms, space.take) if largest > 0 else random_row
     seeds = d2_sample(space, n, generator, first, progress=progress)  # type: ignore[type-var]
     score = seeds.distance.sqrt()
     score[0] = largest**0.5
@@ -233,61 +254,20 @@ def sharded_kmeans(
     space, _ = sharded_points(mine, n_rows, world)
     first = min(int(uniform(1, generator) * n_rows), n_rows - 1)
     seeds = d2_sample(space, n, generator, first, progress=progress)  # type: ignore[type-var]
-    centroids = space.take(seeds.index.to(mine.device)).x
-    limit = tol * float(space.whole(space.local.norms).double().mean()) / centroids.shape[1]
-    share = torch.zeros(n, dtype=torch.float64)
-    inertia = 0.0
-    for iteration in range(max_iter + 1):
-        moved, share, inertia = _lloyd_step(space, centroids, world)
-        shift = float((moved - centroids).square().sum())
-        if iteration == max_iter or shift <= limit:
-            break  # the last pass only counts, for the centroids as they stand
-        centroids = moved
-        if progress is not None:
-            progress(iteration + 1, max_iter)
-    index = _nearest_distinct(space, centroids)
-    log = {"inertia": inertia, "empty_clusters": float((share == 0).sum())}
-    return Picks(index, share.to(mine.device), log)
-
-
-def _lloyd_step(space: Sharded[Points], centroids: Tensor, world: World) -> tuple[Tensor, Tensor, float]:
-    """Return the centroids after one iteration, each cluster's share of the rows, and the mean cost."""
-    local, k = space.local, centroids.shape[0]
-    targets = Points(centroids)
-    sums = torch.zeros(k, centroids.shape[1] + 1, dtype=torch.float64, device=space.device)
-    cost = torch.empty(local.n, dtype=space.dtype, device=space.device)
-    for low, high in row_blocks(local.n, space.width(k), space.device):
-        value, which, _ = local.nearest(low, high, targets)
-        cost[low:high] = value
-        rows = local.rows(low, high).double()
-        add_by_cluster(sums, torch.cat([rows, torch.ones_like(rows[:, :1])], 1), which)
-    sums = world.sum(sums)
-    count = sums[:, -1:]
-    moved = torch.where(count > 0, sums[:, :-1] / count.clamp(min=1), centroids.double()).to(centroids.dtype)
-    every = space.whole(cost)
-    empty = (count.squeeze(1) == 0).nonzero().squeeze(1)
-    if empty.numel():
-        # An empty cluster moves to the row that is worst served, unless every row sits on a centroid.
-        far = torch.sort(every, descending=True, stable=True).indices[: empty.numel()]
-        useful = every[far] > 0
-        moved[empty[useful]] = space.take(far[useful]).x
-    return moved, (count.squeeze(1) / space.n).cpu(), float(every.double().mean())
-
-
-def _nearest_distinct(space: Sharded[Points], centroids: Tensor) -> Tensor:
-    """Give each centroid, in order, the nearest row that no earlier centroid has; ties go to the lower row."""
-    taken = torch.zeros(space.n, dtype=torch.bool, device=space.device)
-    chosen = torch.empty(centroids.shape[0], dtype=torch.int64, device=space.device)
-    for place in range(centroids.shape[0]):
-        # Own rows only, one distance per row; k passes over memory that is already there.
-        distance = torch.empty(space.local.n, dtype=torch.float64, device=space.device)
-        for low in range(0, space.local.n, _BLOCK):
-            high = min(space.local.n, low + _BLOCK)
-            offset = space.local.rows(low, high) - centroids[place]
-            distance[low:high] = offset.double().square().sum(1)
-        every = space.whole(distance)
-        every[taken] = torch.inf
-        row = int((every <= every.min() * (1 + TIE)).nonzero()[0])
-        chosen[place] = row
-        taken[row] = True
-    return chosen
+    rows = Rows(
+        space.local,
+        n_rows,
+        total=world.sum,
+        whole=space.whole,
+        largest=lambda power: world.largest([power])[0],
+        locally=space.locally,
+        values=lambda index: space.take(index).x.double(),
+    )
+    centroids = rows.values(seeds.index.to(mine.device))
+    centroids = lloyd(rows, centroids, None, max_iter, tol, progress)
+    which, cost = assign(rows.points, centroids)
+    count = world.sum(torch.bincount(which, minlength=n).double())
+    index = nearest_rows(rows, centroids)
+    inertia = float(space.whole(cost).double().mean())
+    log = {"inertia": inertia, "empty_clusters": float((count == 0).sum())}
+    return Picks(index, count / n_rows, log)
