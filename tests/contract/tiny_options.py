@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 TINY: dict[str, dict[str, Any]] = {
+    "activeft": {"steps": 3},
     "loss_prediction": {"fit_epochs": 2},
     "vaal": {"max_steps": 2, "width": 4},
     "coregcn": {"epochs": 3},

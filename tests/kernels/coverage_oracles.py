@@ -56,3 +56,64 @@ def plain_herding(x, n, labelled=None, weights=None, kernel="rbf", h=1.0, normal
     largest = max([far[i] for i in rest] + [1e-300])
     rest.sort(key=lambda i: (-round(far[i] / largest, 9), i))
     return (picks + rest)[:n], np.array(gains + [0.0] * (n - len(gains)))
+
+
+def plain_typicality(z, neighbours):
+    """One over the mean distance to the nearest others, plus the published softener."""
+    if len(z) == 1:
+        return np.zeros(1)
+    d = np.sqrt(squared(z, z))
+    np.fill_diagonal(d, np.inf)
+    k = min(neighbours, max(1, len(z) // 2))
+    return 1 / (np.sort(d, axis=1)[:, :k].mean(1) + 1e-5)
+
+
+def plain_typiclust(z, assignment, known, n, smallest=5, neighbours=20):
+    """Rows of the pool; ``assignment`` holds the clusters of the ``known`` labelled samples first."""
+    sizes = np.bincount(assignment)
+    labels = np.bincount(assignment[:known], minlength=len(sizes))
+    order = sorted(np.flatnonzero(sizes), key=lambda c: (labels[c], -sizes[c], c))
+    left = {c: list(np.flatnonzero(assignment[known:] == c)) for c in order}
+    picks = []
+    for few in (False, True):
+        group = [c for c in order if (sizes[c] <= smallest) == few]
+        while len(picks) < n and any(left[c] for c in group):
+            for c in group:
+                if left[c] and len(picks) < n:
+                    t = plain_typicality(z[left[c]], neighbours)
+                    picks.append(left[c].pop(int(np.flatnonzero(t >= t.max() * (1 - EQUAL))[0])))
+    return [int(i) for i in picks]
+
+
+def plain_dcom(z, p, labelled, targets, n, radius=0.75, switch=0.9, steepness=30.0):
+    """Radii by bisection, competence and the combined score, recomputed for every pick."""
+    margins = np.sort(p, axis=1)
+    u = 1 - (margins[:, -1] - margins[:, -2])
+    u = (u - u.min()) / (u.max() - u.min())
+    d = np.sqrt(squared(labelled, z))
+    predicted = p.argmax(1)
+    need = 0.2 * (d < radius).any(0).mean() + 0.4
+    radii = []
+    for row, target in zip(d, targets, strict=True):
+        low, high = 0.0, 1.1
+        while high - low > 0.05:
+            middle = (low + high) / 2
+            inside = predicted[row < middle]
+            if len(inside) == 0 or (inside == target).mean() >= need:
+                low = middle
+            else:
+                high = middle
+        radii.append(round(low, 2))
+    radii = np.array(radii)
+    cov = (d < max(radii.max(), 0.05)).any(0).mean()
+    s = round((1 + np.exp(-steepness * (1 - switch))) / (1 + np.exp(-steepness * (cov - switch))), 3)
+    covered = (d < radii[:, None]).any(0)
+    near = np.sqrt(squared(z, z)) < max(0.05, radii.mean())
+    most = max(1, (near & ~covered).sum(1).max())
+    picks = []
+    for _ in range(n):
+        value = s * u + (1 - s) * (near & ~covered).sum(1) / most
+        value[picks] = -1
+        picks.append(int(np.flatnonzero(value >= value.max() * (1 - EQUAL))[0]))
+        covered = covered | near[picks[-1]]
+    return picks, s

@@ -11,15 +11,19 @@ Example:
     tensor([1, 2])
 """
 
+from autoal.kernels.activeft import activeft
 from autoal.kernels.adversarial import bim_distance, deepfool_distance
 from autoal.kernels.alfamix import alfamix, alfamix_options
 from autoal.kernels.badge import badge
 from autoal.kernels.bait import bait
 from autoal.kernels.batchbald import batchbald
 from autoal.kernels.cal import cal
+from autoal.kernels.calibration import crossfit_temperature, fit_temperature, labelled_bandwidth
 from autoal.kernels.cdal import cdal
 from autoal.kernels.clue import clue
 from autoal.kernels.cluster_margin import cluster_margin
+from autoal.kernels.coverage import unit_rows
+from autoal.kernels.dcom import dcom
 from autoal.kernels.diverse_minibatch import diverse_minibatch
 from autoal.kernels.dropquery import dropquery
 from autoal.kernels.epig import epig
@@ -35,6 +39,7 @@ from autoal.kernels.similar import flcg, flqmi
 from autoal.kernels.stochastic import stochastic_batch
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
+from autoal.kernels.typiclust import typiclust
 from autoal.kernels.uncertainty import entropy, least_confidence, margin, mean_log_prob
 
 __all__ = [
@@ -76,5 +81,12 @@ __all__ = [
     "pure_radius",
     "top_n",
     "var_ratio",
+    "activeft",
+    "crossfit_temperature",
+    "fit_temperature",
+    "labelled_bandwidth",
+    "dcom",
+    "typiclust",
+    "unit_rows",
     "weighted_kmeans",
 ]

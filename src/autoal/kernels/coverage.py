@@ -267,3 +267,18 @@ def distance_blocks(rows: Rows, centres: Tensor) -> Iterator[tuple[int, int, Ten
     for low, high in row_blocks(rows.mine.shape[0], 2 * max(c.shape), rows.device):
         b, left = rows.unit(rows.mine[low:high], torch.float64)
         yield low, high, squared_distances(b @ c.T, left[:, None], right)
+
+
+def unit_rows(features: Tensor) -> Tensor:
+    """Return a copy of features ``(N, D)`` with rows of length 1 in the computing type; rows of zeros stay.
+
+    Example:
+        >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([[0.6000, 0.8000],
+                [0.0000, 0.0000]])
+    """
+    rows = Rows(features, features.shape[0], World(), normalise=True)
+    out = torch.empty(features.shape, dtype=rows.dtype, device=rows.device)
+    for low, high in row_blocks(features.shape[0], 2 * features.shape[1], rows.device):
+        out[low:high] = rows.unit(features[low:high], rows.dtype)[0]
+    return out

@@ -1,0 +1,52 @@
+"""DCoM: from coverage to uncertainty as the classifier learns."""
+
+from __future__ import annotations
+
+from autoal import kernels
+from autoal.kernels.types import Picks
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
+
+
+@register("dcom")
+class DCoM(QueryStrategy):
+    """Density among uncovered samples at first, the margin later; the covered share of the pool decides.
+
+    Args:
+        radius: Radius at which coverage is measured before each labelled sample has one of its own.
+        switch: The covered share of the pool at which uncertainty takes over.
+        steepness: How suddenly it does.
+    """
+
+    info = StrategyInfo(
+        "hybrid",
+        "balls of per-label radii: density while little is covered, margin afterwards",
+        "Mishal, Weinshall: DCoM: Active Learning for All Learners",
+        "arXiv 2024",
+    )
+
+    def __init__(self, radius: float = 0.75, switch: float = 0.9, steepness: float = 30.0) -> None:
+        self.radius = radius
+        self.switch = switch
+        self.steepness = steepness
+
+    @property
+    def needs(self) -> Needs:
+        """Embeddings of pool and labelled samples."""
+        return Needs(embeddings=True, labelled=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Find the labelled samples' radii, then pick."""
+        with ctx.phase("pick") as progress:
+            return kernels.dcom(
+                ctx.embeddings,
+                ctx.unlabelled.logits,
+                n,
+                ctx.labelled_embeddings,
+                ctx.labelled_targets,
+                self.radius,
+                self.switch,
+                self.steepness,
+                progress=progress,
+            )

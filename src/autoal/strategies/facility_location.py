@@ -1,0 +1,26 @@
+"""Facility location: MaxHerding with cosine similarity."""
+
+from __future__ import annotations
+
+from autoal.query.contract import StrategyInfo
+from autoal.query.registry import register
+from autoal.strategies.maxherding import MaxHerding
+
+
+@register("facility_location")
+class FacilityLocation(MaxHerding):
+    """Greedy facility location: the sum over the pool of (1 + cosine) / 2 to the nearest chosen sample.
+
+    Args:
+        targets: Count so many samples drawn at random instead of all, for very large pools; None: all.
+    """
+
+    info = StrategyInfo(
+        "diversity",
+        "greedy facility location under cosine similarity",
+        "Wei, Iyer, Bilmes: Submodularity in Data Subset Selection and Active Learning",
+        "ICML 2015",
+    )
+
+    def __init__(self, targets: int | None = None) -> None:
+        super().__init__("cosine", targets=targets)

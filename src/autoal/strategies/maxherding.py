@@ -1,0 +1,53 @@
+"""MaxHerding: the batch that covers the pool best under a smooth kernel."""
+
+from __future__ import annotations
+
+from autoal.kernels.herding import sharded_herding
+from autoal.kernels.types import Picks
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
+
+
+@register("maxherding")
+class MaxHerding(QueryStrategy):
+    """Greedy maximisation of how alike each sample's nearest labelled or picked sample is to it.
+
+    Args:
+        kernel: ``"rbf"``, ``"student_t"``, ``"laplace"``, ``"cosine"`` or ``"top_hat"``.
+        bandwidth: The kernel's unit of distance between embeddings of length 1.
+        targets: Count so many samples drawn at random instead of all, for very large pools; None: all.
+    """
+
+    info = StrategyInfo(
+        "diversity",
+        "greedy maximum of generalised coverage (weighted herding with equal weights)",
+        "Bae, Noh, Sutherland: Generalized Coverage for More Robust Low-Budget Active Learning",
+        "ECCV 2024",
+    )
+
+    def __init__(self, kernel: str = "rbf", bandwidth: float = 1.0, targets: int | None = None) -> None:
+        self.kernel = kernel
+        self.bandwidth = bandwidth
+        self.targets = targets
+
+    @property
+    def needs(self) -> Needs:
+        """Embeddings of pool and labelled samples."""
+        return Needs(embeddings=True, labelled=True, spread=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Cover the pool from all labelled samples."""
+        with ctx.phase("pick") as progress:
+            return sharded_herding(
+                ctx.embeddings,
+                len(ctx.unlabelled),
+                n,
+                ctx.world,
+                ctx.labelled_embeddings,
+                bandwidth=self.bandwidth,
+                kernel=self.kernel,
+                targets=self.targets,
+                generator=ctx.generator("targets"),
+                progress=progress,
+            )

@@ -1,0 +1,48 @@
+"""ProbCover: cover the pool with balls of one radius."""
+
+from __future__ import annotations
+
+from autoal import kernels
+from autoal.kernels.types import Picks
+from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.registry import register
+from autoal.training.inference import Needs
+
+
+@register("probcover")
+class ProbCover(QueryStrategy):
+    """Each pick's ball covers most samples that no labelled or picked sample's ball covers.
+
+    Args:
+        radius: The balls' radius between embeddings of length 1; None: the largest at which a share ``purity`` of
+            the balls hold one cluster alone, of k-means with as many clusters as classes.
+        purity: See ``radius``.
+    """
+
+    info = StrategyInfo(
+        "diversity",
+        "greedy cover by balls whose radius keeps clusters apart",
+        "Yehuda, Dekel, Hacohen, Weinshall: Active Learning Through a Covering Lens",
+        "NeurIPS 2022",
+    )
+
+    def __init__(self, radius: float | None = None, purity: float = 0.95) -> None:
+        self.radius = radius
+        self.purity = purity
+
+    @property
+    def needs(self) -> Needs:
+        """Embeddings of pool and labelled samples."""
+        return Needs(embeddings=True, labelled=True)
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        """Find the radius, then cover the pool."""
+        radius = self.radius
+        if radius is None:
+            with ctx.phase("radius"):
+                unit = kernels.unit_rows(ctx.embeddings)
+                k = min(ctx.n_classes, len(unit))
+                clusters = kernels.weighted_kmeans(unit, k, ctx.generator("radius"))[1]
+                radius = kernels.pure_radius(unit, clusters, self.purity)
+        with ctx.phase("pick") as progress:
+            return kernels.probcover(ctx.embeddings, n, radius, ctx.labelled_embeddings, progress=progress)
