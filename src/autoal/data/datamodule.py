@@ -16,6 +16,7 @@ from autoal.data.loader import EvalLoader, TrainLoader
 from autoal.data.loading import load_splits
 from autoal.data.oracle import Oracle
 from autoal.data.pool import Pool
+from autoal.data.static import StaticFeatures, load_static
 from autoal.data.transforms import Augmentation, InputTransform
 from autoal.distributed import World
 from autoal.rng import generator, stream_seed
@@ -37,11 +38,13 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         max_device_bytes: Splits move to the training device whole as long as they fit into this together; the
             training split comes first.
         prefetch: Batches fetched ahead for sources that stay off the device.
+        features: Folder of static features; None: the inputs themselves where they are vectors.
 
     Attributes:
         start_batch: Batches of this epoch that were trained on before a resume.
         extra_samples: Gives ids and classes that train along without having been bought, or None; set by
             the loop from the strategy's training hook.
+        static: Features that do not come from the classifier; None where there are none.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         augmentations: Sequence[Augmentation] = (),
         max_device_bytes: int = 4 << 30,
         prefetch: int = 2,
+        features: str | None = None,
     ) -> None:
         super().__init__()
         self.dataset = dataset
@@ -65,6 +69,8 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.transform = InputTransform(dataset.info, augmentations)
         self.max_device_bytes = max_device_bytes
         self.prefetch = prefetch
+        self._features = features
+        self.static: StaticFeatures | None = None
         self.world = World()
         self.round = 0
         self.epoch = 0
@@ -81,6 +87,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         # Loading completes the metadata where they follow from the files.
         self.transform = InputTransform(self.dataset.info, self.augmentations)
         self._splits = splits
+        self.static = load_static(self._features, splits["train"], self.data_dir, self.dataset.info.name)
         self.oracle = Oracle(splits["train"].targets)
         self.pool = Pool(len(splits["train"]), excluded=(~self.oracle.known()).nonzero().squeeze(1))
 

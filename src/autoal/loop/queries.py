@@ -53,6 +53,7 @@ class Queries:
             round=data.round,
             phase=self._phase,
             task=self._task,
+            static=data.static,
         )
         with self._phase("select"):
             selection = self._strategy.query(context, self._n_query)

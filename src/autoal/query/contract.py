@@ -87,6 +87,7 @@ class QueryContext:
         round: The round that ends with this query.
         phase: Times and shows a named phase of the query.
         task: Trains further networks by the experiment's own recipe; None outside an experiment.
+        static: ``static(ids) -> (B, F)``: features not of the classifier; None where there are none.
     """
 
     unlabelled: PoolOutputs
@@ -101,6 +102,7 @@ class QueryContext:
     labelled: PoolOutputs | None = None
     phase: PhaseFn = field(default=silent_phase)
     task: Task | None = None
+    static: Callable[[Tensor], Tensor] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -147,6 +149,24 @@ class QueryContext:
             RuntimeError: If the strategy's needs do not ask for them.
         """
         return _made(self.known.embeddings, "embeddings=True, labelled=True")
+
+    def features(self, kind: str) -> tuple[Tensor, Tensor]:
+        """Return the features that a strategy measures distances in.
+
+        Args:
+            kind: ``"classifier"`` for the embeddings of the network just trained, ``"static"`` for features that
+                stay the same over all rounds.
+
+        Returns:
+            Features of the unlabelled pool ``(N, D)`` and of the labelled pool ``(L, D)``, on :attr:`device`.
+
+        Raises:
+            RuntimeError: If the strategy's needs do not ask for them.
+        """
+        if kind == "classifier":
+            return self.embeddings, self.labelled_embeddings
+        rows = _made(self.static, "static=True")
+        return rows(self.unlabelled.ids).to(self.device), rows(self.labelled_ids).to(self.device)
 
     def generator(self, *name: str | int) -> torch.Generator:
         """Return a CPU generator for a named purpose within this query."""

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
+from autoal.errors import unknown_name
 from autoal.models.classifier import Classifier
+
+FEATURES = ("classifier", "static")
+"""Where the features of a distance come from."""
 
 ProgressFn = Callable[[int, int], None]
 """``progress(done, total)``."""
@@ -25,6 +30,7 @@ class Needs:
         embeddings: The penultimate features of every unlabelled sample.
         mc_samples: Number T of Monte-Carlo dropout samples (0: none).
         labelled: The same outputs for the labelled samples.
+        static: Features that do not come from the classifier.
         spread: On several ranks each may keep the embeddings of its own share alone. Counts for a strategy
             by itself: one that is built of others looks at all rows.
     """
@@ -33,6 +39,24 @@ class Needs:
     mc_samples: int = 0
     labelled: bool = False
     spread: bool = False
+    static: bool = False
+
+    @classmethod
+    def of_features(cls, kind: str, **others: Any) -> Needs:
+        """Return the needs of a strategy that measures distances in features of a kind.
+
+        Args:
+            kind: ``"classifier"`` or ``"static"``, see :meth:`autoal.query.contract.QueryContext.features`.
+            **others: Further fields.
+
+        Raises:
+            AutoALError: If there is no such kind.
+        """
+        if kind not in FEATURES:
+            raise unknown_name("strategy.features", kind, FEATURES)
+        if kind == "static":
+            return cls(static=True, **others)
+        return cls(embeddings=True, labelled=True, **others)
 
     def __or__(self, other: Needs) -> Needs:
         """Return what satisfies both."""
@@ -40,6 +64,7 @@ class Needs:
             self.embeddings or other.embeddings,
             max(self.mc_samples, other.mc_samples),
             self.labelled or other.labelled,
+            static=self.static or other.static,
         )
 
 
