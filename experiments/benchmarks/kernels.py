@@ -36,6 +36,7 @@ from torch import Tensor
 from autoal import kernels
 from autoal.kernels.alfamix import candidate_rows
 from autoal.kernels.alfamix_search import Task, class_means, loop_search, ray_search
+from experiments.benchmarks import bait
 
 RESULTS = Path(__file__).parent / "results" / "kernels.csv"
 PICKS = 1000
@@ -236,6 +237,10 @@ def run_case(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         # The set-up takes so long that a few picks do not show above its noise: reported as measured.
         _, cost = measured(lambda: skactiveml_badge(x.numpy(), logits.numpy(), n))
         row["check"] = f"not scaled: {n} picks alone"
+    elif case == "bait":
+        row["dim"] = bait.BAIT_DIM
+        cost, log, row["check"] = bait_case(x, logits, spec)
+        inputs = inputs * bait.BAIT_DIM // DIM
     elif case == "alfamix search":
         task = alfamix_task(x, logits, *head_of(folder, data, classes, device))
         if who == "autoal":
@@ -290,6 +295,22 @@ def run_case(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
     if "candidates" in log and "check" not in row:
         row["check"] = f"{int(log['candidates'])} candidates"
     return row
+
+
+def bait_case(x: Tensor, logits: Tensor, spec: dict[str, Any]) -> tuple[dict[str, float], dict[str, float], str]:
+    """Binary BAIT on 384 columns: cost, log and what a check said."""
+    data, n = bait.parts(x, logits), spec["picks"]
+    if spec["implementation"] == "autoal":
+        repeats = 3 if len(x) <= 100_000 else 1
+        picks, cost = measured(
+            lambda: kernels.bait(data[0], data[1], n, data[2], data[3], progress=progress), repeats
+        )
+        check = f"{int(picks.log['checked'])} rows checked in float64"
+        if spec.get("check"):
+            check = f"{bait.compared(picks.index.tolist(), bait.oracle_bait(data, n))}, {check}"
+        return cost, picks.log, check
+    # Twice as many samples are added as are kept; what the peer's removal would cost is left out.
+    return scaled(lambda steps: bait.plain_bait(data, spec["full"], steps), n, 2 * spec["full"]), {}, ""
 
 
 def other_kernel(case: str, x: Tensor, logits: Tensor, n: int, generator: torch.Generator) -> Any:
@@ -355,6 +376,7 @@ def plan(quick: bool, mnist: bool) -> list[dict[str, Any]]:
             if classes == 10:  # with 100 classes the gradients alone would take 10 GB
                 add("badge", "plain", data, classes, picks=20)
                 add("badge", "scikit-activeml", data, classes, picks=4)
+    add_bait(add, 10 if quick else 1)
     for data in small:
         add("alfamix search", "autoal", data, 10)
         add("alfamix search", "published loop", data, 10)
@@ -369,6 +391,14 @@ def plan(quick: bool, mnist: bool) -> list[dict[str, Any]]:
             for case, classes in [("kcenter", 0), ("badge", 10), ("alfamix", 10), ("cdal", 10)]:
                 add(case, "autoal", data, classes, device="cuda")
     return out
+
+
+def add_bait(add: Callable[..., None], scale: int) -> None:
+    """Binary BAIT: 100 picks of 50,000 and of a million rows, 384 columns."""
+    full = bait.BAIT_PICKS // scale
+    add("bait", "autoal", "clusters", 10, picks=bait.BAIT_PICKS, full=full, check=True)
+    add("bait", "plain", "clusters", 10, picks=6 * scale, full=full)
+    add("bait", "autoal", "million", 10, picks=bait.BAIT_PICKS, full=full)
 
 
 def machine() -> str:
@@ -457,7 +487,8 @@ def run_all(specs: list[dict[str, Any]], folder: Path, out: Path | None) -> None
         threads = str(torch.get_num_threads())
         command = [
             sys.executable,
-            __file__,
+            "-m",
+            "experiments.benchmarks.kernels",
             "--threads",
             threads,
             "--case",
