@@ -67,7 +67,7 @@ def explicit(logits, clusters, n, factor):
     groups = {}
     for i in kept:
         groups.setdefault(int(clusters[i]), []).append(i)
-    turns = sorted(groups.values(), key=lambda g: (len(g), min(g)))
+    turns = sorted(groups.values(), key=lambda g: (len(g), kept.index(g[0])))
     out = []
     while len(out) < n:
         for group in turns:

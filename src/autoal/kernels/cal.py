@@ -8,6 +8,7 @@ from torch import Tensor
 from autoal.errors import AutoALError
 from autoal.kernels.checks import check_logits, check_matrix, row_blocks
 from autoal.kernels.precision import full_precision
+from autoal.kernels.ties import settled
 from autoal.kernels.unit import unit_rows
 
 _GRID = 2.0**36
@@ -69,4 +70,4 @@ def cal(
         mine = torch.log_softmax(logits[low:high].double(), 1).clamp_(min=-1e30)
         cross = (p[nearest] * mine[:, None, :]).sum(2)
         out[low:high] = (own[nearest] - cross).mean(1)
-    return out.clamp_(min=0)
+    return settled(out.clamp_(min=0))

@@ -19,7 +19,8 @@ def cluster_margin(logits: Tensor, clusters: Tensor, n: int, factor: float = 10.
 
     Citovsky, DeSalvo, Gentile, Karydas, Rajagopalan, Rostamizadeh, Kumar, *Batch Active Learning at Scale*,
     NeurIPS 2021: round robin over the clusters of the kept samples, in ascending order of how many of them each
-    has. Within a cluster the smaller margin comes first (the paper draws at random there).
+    has; of equally large ones that with the smallest margin first. Within a cluster the smaller margin comes first
+    (the paper draws at random there).
 
     Args:
         logits: ``(N, C)`` logits of the pool.
@@ -49,7 +50,8 @@ def cluster_margin(logits: Tensor, clusters: Tensor, n: int, factor: float = 10.
     kept = top_n(unsure, min(len(logits), max(n, int(factor * n))))  # by margin, ties by row
     group = clusters.to(logits.device)[kept]
     _, inverse, size = torch.unique(group, return_inverse=True, return_counts=True)
-    first = torch.full_like(size, len(logits)).scatter_reduce_(0, inverse, kept, "amin")
+    ranks = torch.arange(len(kept), device=kept.device)
+    first = torch.full_like(size, len(kept)).scatter_reduce_(0, inverse, ranks, "amin")
     order = torch.argsort(first, stable=True)
     order = order[torch.argsort(size[order], stable=True)]
     turn = torch.empty_like(order)
@@ -58,7 +60,7 @@ def cluster_margin(logits: Tensor, clusters: Tensor, n: int, factor: float = 10.
     by_cluster = torch.argsort(inverse, stable=True)
     start = torch.cumsum(size, 0) - size
     place = torch.empty_like(inverse)
-    place[by_cluster] = torch.arange(len(kept), device=kept.device) - start[inverse[by_cluster]]
+    place[by_cluster] = ranks - start[inverse[by_cluster]]
     visit = torch.argsort(place * len(order) + turn[inverse])[:n]
     index = kept[visit]
     log = {"candidates": float(len(kept)), "clusters_visited": float(len(torch.unique(group[visit])))}

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from autoal.errors import AutoALError
-from autoal.kernels.checks import check_finite, check_shape, compute_dtype, row_blocks
+from autoal.kernels.checks import check_finite, check_shape, row_blocks
 from autoal.kernels.precision import full_precision
+from autoal.kernels.ties import settled
 
 
 @full_precision()
@@ -30,7 +31,7 @@ def epig(mc_logits: Tensor, target_mc_logits: Tensor | None = None, top_classes:
         top_classes: Classes that are kept apart, at least 1.
 
     Returns:
-        ``(N,)`` in nats, never negative, higher is more informative.
+        ``(N,)`` float64 in nats, never negative, higher is more informative.
 
     Raises:
         AutoALError: If shapes or values are not usable, or T < 2.
@@ -49,7 +50,8 @@ def epig(mc_logits: Tensor, target_mc_logits: Tensor | None = None, top_classes:
     else:
         _check("target_mc_logits", target_mc_logits)
         check_shape("target_mc_logits", target_mc_logits, mc_logits.shape[0], None, mc_logits.shape[2])
-    dtype = compute_dtype(mc_logits)
+    # In float64 throughout: the last bits of a product must not rank samples that are equal.
+    dtype = torch.float64
     passes, rows, _ = mc_logits.shape
     targets = _coarse(target_mc_logits.to(dtype), top_classes)  # (T, M, K)
     columns = targets.flatten(1)  # (T, M K)
@@ -64,7 +66,7 @@ def epig(mc_logits: Tensor, target_mc_logits: Tensor | None = None, top_classes:
         # q log(q / r) - q + r sums to the same, is never negative, and rounding of first order cancels.
         terms = torch.xlogy(joint, joint / product.clamp(min=torch.finfo(dtype).tiny)) - joint + product
         out[low:high] = terms.view(high - low, -1).sum(1).clamp_(min=0) / targets.shape[1]
-    return out
+    return settled(out)
 
 
 def _check(name: str, mc_logits: Tensor) -> None:
