@@ -35,7 +35,7 @@ def steps(logits, batch, gamma):
 
 
 def test_batches_have_the_chances_of_the_definition():
-    logits, trials, gamma = pool(5, 3), 4000, 3.0
+    logits, trials, gamma = pool(5, 3), 2000, 3.0
     expected = {
         batch: trials * np.prod([p[row] for p, row in zip(steps(logits, batch, gamma), batch, strict=True)])
         for batch in itertools.permutations(range(5), 3)
