@@ -2,7 +2,8 @@
 
 Functions that score return one number per row, higher meaning more informative; functions that choose a batch
 return :class:`Picks`. Anything random takes an explicit ``torch.Generator``. All of them take float16, bfloat16,
-float32 and float64 on any device and compute in float32 or wider.
+float32 and float64 on any device and compute in float32 or wider. All of them take NumPy arrays in the place of
+tensors, and then return NumPy arrays (:mod:`autoal.kernels.arrays`).
 
 Example:
     >>> import torch

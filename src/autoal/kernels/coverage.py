@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from autoal.distributed import World
+from autoal.kernels.arrays import accepts_arrays
 from autoal.kernels.checks import compute_dtype, row_blocks
 from autoal.kernels.similarity import Similarity, rounding, squared_distances
 
@@ -269,6 +270,7 @@ def distance_blocks(rows: Rows, centres: Tensor) -> Iterator[tuple[int, int, Ten
         yield low, high, squared_distances(b @ c.T, left[:, None], right)
 
 
+@accepts_arrays
 def unit_rows(features: Tensor) -> Tensor:
     """Return a copy of features ``(N, D)`` with rows of length 1 in the computing type; rows of zeros stay.
 

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from autoal.errors import AutoALError
+from autoal.kernels.arrays import accepts_arrays
 from autoal.kernels.checks import check_finite, check_shape, compute_dtype, row_blocks
 
 
+@accepts_arrays
 def bald(mc_logits: Tensor) -> Tensor:
     r"""Mutual information between the label and the network's weights.
 
@@ -40,6 +42,7 @@ def bald(mc_logits: Tensor) -> Tensor:
     return _by_rows(score, mc_logits)
 
 
+@accepts_arrays
 def var_ratio(mc_logits: Tensor) -> Tensor:
     r"""Variation ratio :math:`1 - f_{mode} / T` of the classes that T samples predict.
 
@@ -64,6 +67,7 @@ def var_ratio(mc_logits: Tensor) -> Tensor:
     return _by_rows(score, mc_logits)
 
 
+@accepts_arrays
 def mean_std(mc_logits: Tensor) -> Tensor:
     r"""Mean over classes of the standard deviation over samples.
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ContextDecorator, ExitStack
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
 import torch
+
+from autoal.kernels.arrays import accepts_arrays
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class full_precision(ContextDecorator):
@@ -14,6 +21,10 @@ class full_precision(ContextDecorator):
     A training script that allows TF32 or bfloat16 products, or runs under autocast, would otherwise change which
     samples are picked: squared distances computed as ``|x|^2 - 2xy + |y|^2`` lose all digits in such types.
     """
+
+    def __call__(self, func: Callable[P, R]) -> Callable[P, R]:  # type: ignore[override]
+        """Decorate a kernel, which then also takes NumPy arrays (:func:`accepts_arrays`)."""
+        return accepts_arrays(super().__call__(func))
 
     def __enter__(self) -> full_precision:
         """Enter; the caller's settings are remembered."""

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from autoal.errors import AutoALError
+from autoal.kernels.arrays import accepts_arrays
 from autoal.kernels.checks import check_count, check_shape
 
 
+@accepts_arrays
 def top_n(score: Tensor, n: int) -> Tensor:
     """Return the rows of the ``n`` highest scores, best first.
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from autoal.kernels.arrays import accepts_arrays
 from autoal.kernels.checks import check_finite, check_logits, check_shape, compute_dtype, row_blocks
 
 
@@ -39,6 +40,7 @@ def by_rows(function: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
     return out
 
 
+@accepts_arrays
 def least_confidence(logits: Tensor) -> Tensor:
     r"""Score :math:`1 - \max_c p_c`, computed as the sum of the other probabilities.
 
@@ -54,6 +56,7 @@ def least_confidence(logits: Tensor) -> Tensor:
     return by_rows(lambda logp: _others(logp).sum(1), logits)
 
 
+@accepts_arrays
 def margin(logits: Tensor) -> Tensor:
     r"""Score :math:`1 - (p_{(1)} - p_{(2)})` of the two largest probabilities.
 
@@ -78,6 +81,7 @@ def margin(logits: Tensor) -> Tensor:
     return by_rows(score, logits)
 
 
+@accepts_arrays
 def entropy(logits: Tensor) -> Tensor:
     r"""Score :math:`-\sum_c p_c \log p_c` in nats.
 
@@ -95,6 +99,7 @@ def entropy(logits: Tensor) -> Tensor:
     return by_rows(lambda logp: -(logp.exp() * logp.clamp(min=torch.finfo(logp.dtype).min)).sum(1), logits)
 
 
+@accepts_arrays
 def mean_log_prob(mc_logits: Tensor) -> Tensor:
     r"""Logarithm of the mean predicted probability over Monte-Carlo samples.
 
