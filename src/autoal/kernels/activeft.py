@@ -54,6 +54,13 @@ def activeft(
 
     Raises:
         AutoALError: If shapes, values, n or an option are not usable.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[1.0, 0.0], [0.99, 0.1], [0.0, 1.0], [0.1, 0.99]])
+        >>> picks = activeft(x, 2, torch.Generator().manual_seed(0), steps=50, lr=0.05)
+        >>> sorted((picks.index // 2).tolist())  # one of each group
+        [0, 1]
     """
     check_matrix("features", features)
     check_count(n, features.shape[0])

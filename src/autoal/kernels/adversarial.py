@@ -46,6 +46,12 @@ def bim_distance(
 
     Raises:
         AutoALError: If the inputs or the logits are not finite, or an option is out of range.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[1.0, 0.0], [9.0, 0.0]])  # the label is the larger coordinate
+        >>> bim_distance(lambda batch: batch, x, eps=1.0, max_iter=9).argmin()
+        tensor(0)
     """
     if not eps > 0:
         raise AutoALError(f"eps={eps}: the step must be positive.")
@@ -89,6 +95,12 @@ def deepfool_distance(
 
     Raises:
         AutoALError: If the inputs or the logits are not finite, or an option is out of range.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[2.0, 0.0], [4.0, 0.0]])  # the label is the larger coordinate
+        >>> deepfool_distance(lambda batch: batch, x).round(decimals=1)
+        tensor([2., 8.])
     """
     if max_classes is not None and max_classes < 1:
         raise AutoALError(f"max_classes={max_classes}: at least 1 other class is needed.")

@@ -93,6 +93,15 @@ def alfamix(
 
     Raises:
         AutoALError: If shapes, values, labels, n or options are not usable.
+
+    Example:
+        >>> import torch
+        >>> head = torch.eye(2)  # class 0 where the first feature is the larger one
+        >>> pool = torch.tensor([[9.0, 0.0], [1.0, 0.9], [8.0, 0.0]])
+        >>> known, targets = torch.tensor([[5.0, 0.0], [0.0, 5.0]]), torch.tensor([0, 1])
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> alfamix(pool, pool @ head.T, known, targets, head, torch.zeros(2), 1, generator).index in (0, 1)
+        True
     """
     _check(embeddings, logits, labelled_embeddings, labelled_targets, head_weight, head_bias, n)
     alfamix_options(mode, alpha_cap, learning_iterations)
@@ -142,6 +151,9 @@ def alfamix_options(mode: str, alpha_cap: float, learning_iterations: int) -> No
 
     Raises:
         AutoALError: If the mode is unknown or a number is out of range.
+
+    Example:
+        >>> alfamix_options("closed_form", alpha_cap=0.2, learning_iterations=5)
     """
     if mode not in get_args(Mode):
         raise unknown_name("ALFA-Mix mode", mode, get_args(Mode))

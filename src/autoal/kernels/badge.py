@@ -42,6 +42,13 @@ def badge(
 
     Raises:
         AutoALError: If shapes, values or n are not usable.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.tensor([[0.1, 0.0], [9.0, 0.0], [0.0, 0.2], [9.0, 0.0]])
+        >>> embeddings = torch.tensor([[3.0, 0.0], [0.0, 1.0], [0.0, 3.0], [1.0, 0.0]])
+        >>> badge(logits, embeddings, 2, torch.Generator().manual_seed(0)).index
+        tensor([0, 2])
     """
     check_logits("logits", logits)
     check_matrix("embeddings", embeddings, rows=logits.shape[0])

@@ -69,6 +69,13 @@ def crossfit_temperature(
 
     Raises:
         AutoALError: If shapes, values or the number of folds are not usable.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[-2.0], [-1.5], [-1.0], [1.0], [1.5], [2.0]])
+        >>> targets = torch.tensor([0, 0, 0, 1, 1, 1])
+        >>> crossfit_temperature(x, targets, 2, torch.Generator().manual_seed(0), folds=3)
+        1.0
     """
     check_matrix("embeddings", embeddings)
     check_shape("targets", targets, embeddings.shape[0])

@@ -126,6 +126,11 @@ def cdal(
 
     Raises:
         AutoALError: If shapes, values or n are not usable.
+
+    Example:
+        >>> import torch
+        >>> cdal(torch.tensor([[5.0, 0.0], [4.9, 0.0], [0.0, 5.0]]), 1, torch.tensor([[5.0, 0.0]])).index
+        tensor([2])
     """
     check_logits("logits", logits)
     check_count(n, logits.shape[0])

@@ -63,6 +63,14 @@ def dcom(
 
     Raises:
         AutoALError: If shapes, values, n or an option are not usable.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[1.0, 0.0], [0.99, 0.1], [0.0, 1.0], [0.1, 0.99], [0.2, 0.97]])
+        >>> labelled, targets = x[:1], torch.tensor([0])
+        >>> logits = torch.tensor([[5.0, 0.0], [5.0, 0.0], [0.0, 5.0], [0.0, 5.0], [0.0, 5.0]])
+        >>> int(dcom(x, logits, 1, labelled, targets).index) in (2, 3, 4)  # the group that has no label
+        True
     """
     check_matrix("features", features)
     check_logits("logits", logits, features.shape[0])

@@ -45,6 +45,14 @@ def diverse_minibatch(
 
     Raises:
         AutoALError: If shapes, values, n or beta are not usable.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.tensor([[0.0, 0.0], [0.0, 0.1], [0.0, 0.0], [0.1, 0.0], [9.0, 0.0]])
+        >>> x = torch.tensor([[0.0], [0.1], [9.0], [9.1], [50.0]])
+        >>> picks = diverse_minibatch(logits, x, 2, torch.Generator().manual_seed(0), beta=2)
+        >>> sorted((picks.index // 2).tolist())  # one of each uncertain group, not the sure row 4
+        [0, 1]
     """
     check_logits("logits", logits)
     check_matrix("embeddings", embeddings, rows=logits.shape[0])

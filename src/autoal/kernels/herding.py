@@ -83,7 +83,7 @@ def herding(
     Example:
         >>> import torch
         >>> herding(torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.8, 0.0], [0.0, 1.0]]), 2).index
-        tensor([0, 3])
+        tensor([1, 3])
     """
     check_shape("features", features, None, None)
     return sharded_herding(

@@ -43,6 +43,12 @@ def kcenter(
 
     Raises:
         AutoALError: If shapes, values, n or the window are not usable.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[0.0], [1.0], [5.0], [9.0]])
+        >>> kcenter(x, 2, labelled=torch.tensor([[0.0]])).index
+        tensor([3, 2])
     """
     check_matrix("embeddings", embeddings)
     check_count(n, embeddings.shape[0])
@@ -92,6 +98,12 @@ def kcenter_pca(
 
     Raises:
         AutoALError: If shapes, values, n or ``components`` are not usable.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[0.0, 0.1], [1.0, 0.0], [9.0, 0.1]])
+        >>> kcenter_pca(x, 1, labelled=x[:1], components=1).index
+        tensor([2])
     """
     check_matrix("embeddings", embeddings)
     check_count(n, embeddings.shape[0])

@@ -66,6 +66,14 @@ def weighted_kmeans(
 
     Raises:
         AutoALError: If shapes, values, k, ``max_iter`` or ``batch_size`` are not usable.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[0.0], [1.0], [9.0]])
+        >>> weights = torch.tensor([3.0, 1.0, 0.0])
+        >>> centres, nearest = weighted_kmeans(x, 1, torch.Generator().manual_seed(0), weights)
+        >>> centres
+        tensor([[0.2500]])
     """
     factor = _check(x, k, weights, max_iter, batch_size)
     centroids = _cluster(x, k, generator, factor, weights is not None, max_iter, batch_size, tol, progress)
@@ -143,6 +151,12 @@ def kmeans(
 
     Raises:
         AutoALError: If shapes, values or n are not usable.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]])
+        >>> sorted(kmeans(x, 2, torch.Generator().manual_seed(0)).index.tolist())  # the middle of each group
+        [1, 4]
     """
     factor = _check(embeddings, n, weights, max_iter, batch_size)
     centroids = _cluster(
@@ -173,6 +187,11 @@ def nearest_distinct(embeddings: Tensor, centroids: Tensor) -> Tensor:
 
     Raises:
         AutoALError: If there are more centroids than samples.
+
+    Example:
+        >>> import torch
+        >>> nearest_distinct(torch.tensor([[0.0], [1.0], [9.0]]), torch.tensor([[0.1], [0.2]]))
+        tensor([0, 1])
     """
     rows, k = embeddings.shape[0], centroids.shape[0]
     check_count(k, rows)

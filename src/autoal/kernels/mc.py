@@ -31,6 +31,12 @@ def bald(mc_logits: Tensor) -> Tensor:
 
     Raises:
         AutoALError: If the logits are not finite, not ``(T, N, C)``, or T < 2.
+
+    Example:
+        >>> import torch
+        >>> agree, disagree = [5.0, 0.0], [0.0, 5.0]
+        >>> bald(torch.tensor([[agree, agree], [agree, disagree]])).argmax()
+        tensor(1)
     """
 
     def score(logp: Tensor) -> Tensor:
@@ -56,6 +62,12 @@ def var_ratio(mc_logits: Tensor) -> Tensor:
 
     Raises:
         AutoALError: If the logits are not finite, not ``(T, N, C)``, or T < 2.
+
+    Example:
+        >>> import torch
+        >>> agree, disagree = [5.0, 0.0], [0.0, 5.0]
+        >>> var_ratio(torch.tensor([[agree, agree], [agree, disagree]]))
+        tensor([0.0000, 0.5000])
     """
 
     def score(logp: Tensor) -> Tensor:
@@ -82,6 +94,12 @@ def mean_std(mc_logits: Tensor) -> Tensor:
 
     Raises:
         AutoALError: If the logits are not finite, not ``(T, N, C)``, or T < 2.
+
+    Example:
+        >>> import torch
+        >>> agree, disagree = [99.0, 0.0], [0.0, 99.0]
+        >>> mean_std(torch.tensor([[agree, agree], [agree, disagree]]))
+        tensor([0.0000, 0.5000])
     """
     return _by_rows(lambda logp: logp.exp().std(0, correction=0).mean(1), mc_logits)
 

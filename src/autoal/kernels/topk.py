@@ -26,6 +26,11 @@ def top_n(score: Tensor, n: int) -> Tensor:
 
     Raises:
         AutoALError: If the score is not a vector or holds NaN, or n does not fit.
+
+    Example:
+        >>> import torch
+        >>> top_n(torch.tensor([1.0, 3.0, 3.0, 2.0]), 3)
+        tensor([1, 2, 3])
     """
     check_shape("score", score, None)
     check_count(n, score.shape[0])

@@ -69,6 +69,14 @@ def typiclust(
 
     Raises:
         AutoALError: If shapes, values, n or an option are not usable.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [1.0, 0.3], [0.0, 1.0], [0.1, 1.0], [0.3, 1.0]])
+        >>> known = torch.tensor([[1.0, 0.1]])
+        >>> picks = typiclust(x, 1, torch.Generator().manual_seed(0), known, smallest=1)
+        >>> int(picks.index) in (3, 4, 5)  # of the cluster without a label
+        True
     """
     check_matrix("features", features)
     check_count(n, features.shape[0])

@@ -52,6 +52,11 @@ def least_confidence(logits: Tensor) -> Tensor:
 
     Raises:
         AutoALError: If the logits are not a finite matrix.
+
+    Example:
+        >>> import torch
+        >>> least_confidence(torch.tensor([[0.0, 0.0], [999.0, 0.0]]))
+        tensor([0.5000, 0.0000])
     """
     return by_rows(lambda logp: _others(logp).sum(1), logits)
 
@@ -72,6 +77,11 @@ def margin(logits: Tensor) -> Tensor:
 
     Raises:
         AutoALError: If the logits are not a finite matrix.
+
+    Example:
+        >>> import torch
+        >>> margin(torch.tensor([[0.0, 0.0, -999.0], [999.0, 0.0, 0.0]]))
+        tensor([1., 0.])
     """
 
     def score(logp: Tensor) -> Tensor:
@@ -93,6 +103,11 @@ def entropy(logits: Tensor) -> Tensor:
 
     Raises:
         AutoALError: If the logits are not a finite matrix.
+
+    Example:
+        >>> import torch
+        >>> entropy(torch.tensor([[0.0, 0.0], [2.0, 0.0]]))
+        tensor([0.6931, 0.3653])
     """
     # A probability that underflows to 0 keeps a finite logarithm here, so 0 * log 0 is 0 and not NaN; the clamp
     # covers logits so far apart that even the logarithm overflows.
@@ -115,6 +130,11 @@ def mean_log_prob(mc_logits: Tensor) -> Tensor:
 
     Raises:
         AutoALError: If the logits are not a finite ``(T, N, C)`` tensor.
+
+    Example:
+        >>> import torch
+        >>> mean_log_prob(torch.tensor([[[999.0, 0.0]], [[0.0, 99.0]]])).exp()
+        tensor([[0.5000, 0.5000]])
     """
     check_shape("mc_logits", mc_logits, None, None, None)
     check_finite("mc_logits", mc_logits)
