@@ -36,7 +36,7 @@ from torch import Tensor
 from autoal import kernels
 from autoal.kernels.alfamix import candidate_rows
 from autoal.kernels.alfamix_search import Task, class_means, loop_search, ray_search
-from experiments.benchmarks import bait
+from experiments.benchmarks import bait, coverage
 
 RESULTS = Path(__file__).parent / "results" / "kernels.csv"
 PICKS = 1000
@@ -237,6 +237,9 @@ def run_case(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         # The set-up takes so long that a few picks do not show above its noise: reported as measured.
         _, cost = measured(lambda: skactiveml_badge(x.numpy(), logits.numpy(), n))
         row["check"] = f"not scaled: {n} picks alone"
+    elif case in coverage.CASES:
+        row["dim"] = coverage.columns(case)
+        cost, log, row["check"], inputs = coverage_case(x, spec)
     elif case == "bait":
         row["dim"] = bait.BAIT_DIM
         cost, log, row["check"] = bait_case(x, logits, spec)
@@ -295,6 +298,22 @@ def run_case(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
     if "candidates" in log and "check" not in row:
         row["check"] = f"{int(log['candidates'])} candidates"
     return row
+
+
+def coverage_case(x: Tensor, spec: dict[str, Any]) -> tuple[dict[str, float], dict[str, float], str, int]:
+    """A coverage kernel on some of the columns: cost, log, what a check said, and the size of the features."""
+    case, n = spec["case"], spec["picks"]
+    z = x[:, : coverage.columns(case)].contiguous()
+    if spec["implementation"] == "plain":
+        return scaled(lambda k: coverage.plain_herding(z, k), n, spec["full"]), {}, "", z.nbytes
+    picks, cost = measured(lambda: coverage.run(case, z, n, progress))
+    check = ""
+    if "evaluations" in picks.log:
+        columns = picks.log["evaluations"]
+        check = f"{columns:.0f} columns evaluated, {len(z) * n / columns:.0f} times fewer"
+    if spec.get("check") and case == "herding":
+        check = f"{coverage.oracle_check(z, picks.index.tolist())}, {check}"
+    return cost, picks.log, check, z.nbytes
 
 
 def bait_case(x: Tensor, logits: Tensor, spec: dict[str, Any]) -> tuple[dict[str, float], dict[str, float], str]:
@@ -377,6 +396,11 @@ def plan(quick: bool, mnist: bool) -> list[dict[str, Any]]:
                 add("badge", "plain", data, classes, picks=20)
                 add("badge", "scikit-activeml", data, classes, picks=4)
     add_bait(add, 10 if quick else 1)
+    add("herding", "autoal", "clusters", check=True)
+    add("herding", "plain", "clusters", picks=30 if quick else 3)
+    for case in ("probcover", "typiclust"):
+        add(case, "autoal", "clusters")
+    add("herding, 50,000 targets", "autoal", "million")
     for data in small:
         add("alfamix search", "autoal", data, 10)
         add("alfamix search", "published loop", data, 10)

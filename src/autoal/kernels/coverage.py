@@ -27,6 +27,12 @@ _SUM = 128
 """Error of a sum within a block, in units of the type's resolution."""
 
 
+def _width(centres: Tensor) -> int:
+    """Numbers per row that a block needs as temporaries: products, rows and what makes them."""
+    products, columns = centres.shape
+    return (products + 3 * columns) * (4 if centres.dtype == torch.float64 else 2)
+
+
 class Rows:
     """Features that are spread over ranks (all here on one), read as unit vectors or as they are.
 
@@ -116,7 +122,7 @@ class Coverage:
         dtype = torch.float64
         for first in range(0, labelled.shape[0], 1024):
             c, right = self.rows.unit(labelled[first : first + 1024], dtype)
-            for low, high in row_blocks(self.x.shape[0], 2 * (c.shape[0] + c.shape[1]), self.x.device):
+            for low, high in row_blocks(self.x.shape[0], _width(c), self.x.device):
                 b, left = self.rows.unit(self.x[low:high], dtype)
                 best = self.kernel.highest(b @ c.T, left[:, None], right)
                 self.covered[low:high] = torch.maximum(self.covered[low:high], best)
@@ -134,7 +140,7 @@ class Coverage:
         out = torch.zeros(index.numel(), dtype=torch.float64, device=self.x.device)
         low_cover = (self.covered * floor).to(dtype)
         weights = self.weights.to(dtype)
-        for low, high in row_blocks(self.x.shape[0], max(c.shape) * (2 if exact else 1), self.x.device):
+        for low, high in row_blocks(self.x.shape[0], _width(c), self.x.device):
             b, left = self.rows.unit(self.x[low:high], dtype)
             k = self.kernel.of(b @ c.T, left[:, None], right, share)
             k.sub_(low_cover[low:high, None]).clamp_(min=0)
@@ -180,7 +186,7 @@ class Coverage:
             when = torch.arange(oldest, self.picks).repeat_interleave(counts).to(since.device)
             weights = self.weights[which].to(dtype)
             mixed = bool((since > oldest).any())
-            for low, high in row_blocks(which.numel(), max(c.shape) * (2 if exact else 1), self.x.device):
+            for low, high in row_blocks(which.numel(), _width(c), self.x.device):
                 b, left = self.rows.unit(self.x[which[low:high]], dtype)
                 k = self.kernel.of(b @ c.T, left[:, None], right, -share)
                 start = before[low:high, None]
@@ -196,14 +202,14 @@ class Coverage:
         share, floor, _ = self._margins(self.rows.dtype, exact=False)
         c, right = self.rows.take(place, self.rows.dtype)
         near = torch.empty(self.x.shape[0], dtype=torch.bool, device=self.x.device)
-        for low, high in row_blocks(self.x.shape[0], c.shape[1], self.x.device):
+        for low, high in row_blocks(self.x.shape[0], _width(c), self.x.device):
             b, left = self.rows.unit(self.x[low:high], self.rows.dtype)
             k = self.kernel.of(b @ c.T, left[:, None], right, share).squeeze(1)
             near[low:high] = k >= self.covered[low:high] * floor
         targets = near.nonzero().squeeze(1)
         c, right = self.rows.take(place, torch.float64)
         value = torch.empty(targets.numel(), dtype=torch.float64, device=self.x.device)
-        for low, high in row_blocks(targets.numel(), 2 * c.shape[1], self.x.device):
+        for low, high in row_blocks(targets.numel(), _width(c), self.x.device):
             b, left = self.rows.unit(self.x[targets[low:high]], torch.float64)
             value[low:high] = self.kernel.of(b @ c.T, left[:, None], right).squeeze(1)
         self.pairs += float(self.total)
@@ -251,7 +257,7 @@ def farthest(rows: Rows, index: Tensor, labelled: Tensor | None, count: int) -> 
     if parts:
         nearest.fill_(torch.inf)
     for c, right in parts:
-        for low, high in row_blocks(own.numel(), 2 * max(c.shape), rows.device):
+        for low, high in row_blocks(own.numel(), _width(c), rows.device):
             b, left = rows.unit(rows.mine[low:high], torch.float64)
             here = squared_distances(b @ c.T, left[:, None], right).amin(1)
             nearest[low:high] = torch.minimum(nearest[low:high], here)
@@ -265,7 +271,7 @@ def farthest(rows: Rows, index: Tensor, labelled: Tensor | None, count: int) -> 
 def distance_blocks(rows: Rows, centres: Tensor) -> Iterator[tuple[int, int, Tensor]]:
     """Yield blocks of rows with their float64 squared distances to centres ``(L, D)``, ``(high - low, L)``."""
     c, right = rows.unit(centres, torch.float64)
-    for low, high in row_blocks(rows.mine.shape[0], 2 * max(c.shape), rows.device):
+    for low, high in row_blocks(rows.mine.shape[0], _width(c), rows.device):
         b, left = rows.unit(rows.mine[low:high], torch.float64)
         yield low, high, squared_distances(b @ c.T, left[:, None], right)
 

@@ -25,7 +25,7 @@ from autoal.kernels.types import Picks
 
 _FIRST = 16
 """Stale bounds brought up to date at a time; quadrupled while a pick asks for more."""
-_MOST = 2048
+_MOST = 1024
 _CALL = 3e4
 """Kernel values whose evaluation takes as long as a call of its own."""
 _EXACT = 16
