@@ -18,7 +18,7 @@ def batchbald(
     mc_logits: Tensor,
     n: int,
     generator: torch.Generator,
-    configurations: int = 4096,
+    configurations: int = 1024,
     progress: Progress | None = None,
 ) -> Picks:
     r"""Greedily maximise the mutual information of a whole batch of labels and the weights.

@@ -28,7 +28,7 @@ class BatchBALD(QueryStrategy):
         "NeurIPS 2019",
     )
 
-    def __init__(self, n_samples: int = 10, configurations: int = 4096) -> None:
+    def __init__(self, n_samples: int = 10, configurations: int = 1024) -> None:
         if configurations < 1:
             raise AutoALError(f"strategy 'batchbald': configurations={configurations}, but at least 1 is needed")
         self.n_samples = n_samples
