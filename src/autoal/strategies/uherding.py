@@ -27,6 +27,10 @@ class UHerding(QueryStrategy):
             or a number, by which the logits are divided.
         kernel: ``"rbf"``, ``"student_t"``, ``"laplace"``, ``"cosine"`` or ``"top_hat"``.
         targets: Count so many samples drawn at random instead of all, for very large pools; None: all.
+        exponent: Power of the uncertainty that weighs a sample; 0 is MaxHerding.
+        scale: Multiple of the labelled samples' distance that is the bandwidth.
+        least: The bandwidth is at least this much.
+        features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
     """
 
     info = StrategyInfo(
@@ -42,11 +46,19 @@ class UHerding(QueryStrategy):
         temperature: float | str = "crossfit",
         kernel: str = "rbf",
         targets: int | None = None,
+        exponent: float = 1.0,
+        scale: float = 1.0,
+        least: float = 0.0,
+        features: str = "classifier",
     ) -> None:
         if isinstance(bandwidth, str) and bandwidth not in BANDWIDTHS:
             raise AutoALError(f"bandwidth='{bandwidth}': a number or one of {', '.join(BANDWIDTHS)} is needed")
         if temperature != "crossfit" and not (isinstance(temperature, int | float) and temperature > 0):
             raise AutoALError(f"temperature={temperature}: 'crossfit' or a number above 0 is needed")
+        if exponent < 0 or scale <= 0 or least < 0:
+            raise AutoALError(f"exponent={exponent} and least={least} must be at least 0, scale={scale} above 0")
+        self._needs = Needs.of_features(features, spread=features == "classifier")
+        self.exponent, self.scale, self.least, self.features = exponent, scale, least, features
         self.bandwidth = bandwidth
         self.temperature = temperature
         self.kernel = kernel
@@ -54,12 +66,12 @@ class UHerding(QueryStrategy):
 
     @property
     def needs(self) -> Needs:
-        """Embeddings of pool and labelled samples."""
-        return Needs(embeddings=True, labelled=True, spread=True)
+        """Features of pool and labelled samples."""
+        return self._needs
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Weigh the pool by uncertainty and cover it from all labelled samples."""
-        known = ctx.labelled_embeddings
+        pool, known = ctx.features(self.features)
         temperature, bandwidth = 1.0, 1.0
         with ctx.phase("calibrate"):
             if isinstance(self.temperature, int | float):
@@ -70,15 +82,16 @@ class UHerding(QueryStrategy):
                     known, ctx.labelled_targets.to(known.device), ctx.n_classes, rng
                 )
             if isinstance(self.bandwidth, str):
-                bandwidth = labelled_bandwidth(known, self.bandwidth)
+                bandwidth = max(self.scale * labelled_bandwidth(known, self.bandwidth), self.least)
             else:
                 bandwidth = self.bandwidth
-        weights = margin(ctx.unlabelled.logits.double() / temperature)
+        # margin() is the negative gap of the two most probable classes: 1 plus it is the uncertainty u.
+        weights = margin(ctx.unlabelled.logits.double() / temperature) ** self.exponent
         if not known.shape[0]:
             weights = torch.ones_like(weights)  # an untrained classifier's margins say nothing
         with ctx.phase("pick") as progress:
             picks = sharded_herding(
-                ctx.embeddings,
+                pool,
                 len(ctx.unlabelled),
                 n,
                 ctx.world,
