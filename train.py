@@ -7,7 +7,11 @@ python train.py resume=runs/digits/mlp/autoal/seed=0/...
 
 from __future__ import annotations
 
-from autoal.commands.train import main
+from autoal.processes.signals import leave_until_ready
+
+leave_until_ready()  # the imports take a while, and a signal may come
+
+from autoal.commands.train import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

@@ -10,8 +10,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "autoal"
 
 FLOORS = (
     ("version", "errors", "rng", "logs"),
-    ("files", "distributed"),
-    ("config", "processes", "rundir"),
+    ("files", "distributed", "console"),
+    ("processes",),
+    ("config", "rundir"),
     ("sweeps", "kernels", "data"),
     ("models",),
     ("training",),

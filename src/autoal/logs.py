@@ -16,6 +16,11 @@ def quiet() -> None:
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("autoal").setLevel(logging.INFO)
+    if not logging.getLogger().handlers:
+        # A rank has no logging of Hydra's; without this its warnings would go into the file alone.
+        console = logging.StreamHandler()
+        console.setFormatter(logging.Formatter(FORMAT))
+        logging.getLogger().addHandler(console)
     # The console keeps to warnings though the package's records go down to INFO.
     for handler in logging.getLogger().handlers:
         if type(handler) is logging.StreamHandler and handler.level < logging.WARNING:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -74,3 +76,23 @@ def clock_back(original: Callable[..., Any], *args: Any, fault_options: Options,
 
     autoal.rundir.ledger.datetime = Yesterday  # type: ignore[attr-defined]
     return original(*args, **kwargs)
+
+
+def remove(original: Callable[..., Any], *args: Any, fault_options: Options, **kwargs: Any) -> Any:
+    """Remove folders or files, as somebody who tidies up does, then go on."""
+    for path in map(Path, fault_options["paths"]):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return original(*args, **kwargs)
+
+
+def no_locks(original: Callable[..., Any], *args: Any, fault_options: Options, **kwargs: Any) -> Any:
+    """Stand in for ``fcntl.flock``, from now on: fail as on a file system that knows no locks."""
+
+    def flock(*args: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    fcntl.flock = flock
+    flock()

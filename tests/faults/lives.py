@@ -109,7 +109,7 @@ def _live(parts: Sequence[Part], resume: bool, faults: Sequence[Fault], env: Map
     status = 1
     try:
         for cfg, run_dir in parts:
-            Experiment.build(cfg, run_dir).run(resume=resume)
+            Experiment.build(cfg, run_dir, resume=resume).run(resume=resume)
         status = 0
     except AutoALError as error:
         print(f"error: {error}", file=sys.stderr)

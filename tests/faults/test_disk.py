@@ -60,7 +60,9 @@ def test_a_rotten_checkpoint_gives_way_to_the_one_before(tmp_path: Path, calm: d
     for where in range(len(raw) // 2, len(raw) // 2 + 40):  # inside a tensor, where a load notices nothing
         raw[where] ^= 0xFF
     last.write_bytes(bytes(raw))
-    assert find_checkpoint(last) == previous(last)
+    found = find_checkpoint(last)
+    assert found is not None
+    assert found.path == previous(last)
     assert lives.live(cfg, run_dir, resume=True) == 0
     assert "trying the one before it" in lives.log_of(run_dir)
     assert lives.outcome(run_dir) == calm

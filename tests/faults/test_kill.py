@@ -25,7 +25,7 @@ POINTS = {
     "between ledger and pool": Fault("autoal.rundir.ledger:Ledger.append", 3, "kill_after"),
     "after the pool": Fault("autoal.data.pool:Pool.add", 3, "kill_after"),
     "rounds.csv": Fault("autoal.rundir.directory:RunDir.write_rounds", 2, "kill"),
-    "report": Fault("autoal.loggers.files:plot_curve", 2, "kill"),
+    "report": Fault("autoal.loggers.files:FileListener.round", 2, "kill"),
     "first checkpoint": Fault("torch:save", 1, "half_file"),
     "checkpoint write": Fault("torch:save", 4, "half_file"),
     "checkpoint, before the rename": Fault("autoal.rundir.checkpoints:previous", 2, "kill"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -109,7 +108,7 @@ def test_status_of_a_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert out[0].split() == ["finished", "31", "labels", "75.00%", "seed=0"]
     assert out[-2].endswith("strategy=margin seed=5")
     assert out[-1] == "1 finished, 1 running, 1 stopped, 1 failed, 2 missing"
-    os.close(lock)
+    lock.release()
     assert states(tmp_path)[2].state == "stopped", "its process is gone"
     assert main(["status", str(tmp_path / "nowhere")]) == 1
 

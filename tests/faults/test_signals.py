@@ -53,7 +53,7 @@ def test_stops_within_the_epoch_and_continues_there(name: str, tmp_path: Path, c
         Fault("autoal.loop.queries:pool_pass", 1, "send", {"signal": "SIGTERM"}),
         Fault("autoal.rundir.ledger:Ledger.append", 2, "send", {"signal": "SIGTERM"}),
         Fault(STEP, 12, "send", {"signal": "SIGTERM"}),
-        Fault("autoal.loggers.files:plot_curve", 4, "send", {"signal": "SIGTERM"}),
+        Fault("autoal.loggers.files:FileListener.round", 4, "send", {"signal": "SIGTERM"}),
     ],
     ids=["pool pass", "purchase", "last step of a round", "last round"],
 )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autoal.analysis.curves import FloatArray, aubc
+from autoal.console.invocation import resume_command
 from autoal.errors import AutoALError
 
 __all__ = ["DamagedRun", "Problem", "Run", "find_runs", "read_run"]
@@ -147,7 +148,7 @@ def read_run(path: Path) -> Run | Problem:
     if status != "finished":
         done = f"{_count_rows(path)} rounds so far"
         return Problem(
-            "unfinished", str(path), f"status is '{status}', {done}; resume=<this directory> continues it"
+            "unfinished", str(path), f"status is '{status}', {done}; continue it with: {resume_command(path)}"
         )
     columns = _read_rounds(path / "rounds.csv")
     _check_curve(columns, summary)

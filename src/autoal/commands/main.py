@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from autoal.config.command_line import EXIT_ERROR, EXIT_INTERRUPTED
+from autoal.console.invocation import AUTOAL_TRAIN
 from autoal.errors import AutoALError, unknown_name
 from autoal.version import __version__
 
@@ -52,7 +53,7 @@ def _run(words: list[str]) -> int:
         from autoal.commands.train import main as train
 
         # Hydra reads the command line itself.
-        sys.argv = ["autoal train", *words[1:]]
+        sys.argv = [AUTOAL_TRAIN, *words[1:]]
         train()
         return 0
     if words and words[0] in COMMANDS:

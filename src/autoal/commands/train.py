@@ -9,6 +9,7 @@ import hydra
 from omegaconf import DictConfig
 
 from autoal.config.command_line import command_line, conf_dir, errors_in_one_line, run_directory
+from autoal.processes.signals import leave_until_ready
 
 
 def train(config: DictConfig) -> float | None:
@@ -26,5 +27,6 @@ def train(config: DictConfig) -> float | None:
 
 def main() -> None:
     """Run Hydra on the words of ``sys.argv``."""
+    leave_until_ready()
     # The function keeps its name in this module, by which launchers hand it to other processes.
     command_line(lambda: hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(train)())

@@ -18,7 +18,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from autoal.config.arguments import quote_paths
 from autoal.errors import AutoALError
+from autoal.processes.signals import leave_as_usual
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
@@ -69,7 +71,11 @@ def run_directory(config: DictConfig) -> Path:
 
 
 def command_line(main: Callable[[], Any]) -> None:
-    """Run a Hydra main function; errors of the user are one line on stderr and exit status 1."""
+    """Run a Hydra main function; errors of the user are one line on stderr and exit status 1.
+
+    Paths on the command line are taken as they were typed (:mod:`autoal.config.arguments`).
+    """
+    sys.argv[1:] = quote_paths(sys.argv[1:])
     # With this set Hydra raises its errors instead of printing pages and exiting.
     wanted_trace = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -82,6 +88,7 @@ def command_line(main: Callable[[], Any]) -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     finally:
+        leave_as_usual()
         if wanted_trace is None:
             del os.environ["HYDRA_FULL_ERROR"]
 

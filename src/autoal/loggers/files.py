@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from autoal.analysis.plots import plot_curve
 from autoal.loggers.base import Row, RunInfo, RunListener
 
 log = logging.getLogger(__name__)
+
+DRAW_EVERY = 5.0
+"""Seconds between two drawings: a drawing takes longer than a round of a small run, and grows with the rows."""
 
 
 class FileListener(RunListener):
@@ -24,6 +30,8 @@ class FileListener(RunListener):
         self._title = title
         self._write_figures = write_figures
         self._run_dir = Path()
+        self._undrawn: Sequence[Row] = ()
+        self._drawn = -math.inf
 
     def start(self, info: RunInfo) -> None:
         """Note where files go."""
@@ -31,8 +39,21 @@ class FileListener(RunListener):
         log.info("%s: %s, recipe %s", "resumed" if info.resumed else "started", self._title, info.recipe)
 
     def round(self, rows: Sequence[Row]) -> None:
-        """Redraw the figures and log the round."""
+        """Log the round, and redraw the figures unless that was done a moment ago."""
         row = rows[-1]
         log.info("round %d: %d labels, test accuracy %.4f", row["round"], row["n_labeled"], row["test_acc"])
+        self._undrawn = rows
+        if time.monotonic() - self._drawn >= DRAW_EVERY:
+            self._draw()
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Draw what the last rounds have left undrawn."""
+        self._draw()
+
+    def _draw(self) -> None:
+        rows, self._undrawn = self._undrawn, ()
+        if not rows:
+            return
         plot_curve(rows, self._run_dir / "curve.png", self._title)
         self._write_figures(self._run_dir, rows)
+        self._drawn = time.monotonic()

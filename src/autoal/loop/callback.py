@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,7 @@ from autoal.loop.view import PlainView
 from autoal.models.classifier import Classifier
 from autoal.processes.signals import Stopped, StopRequest
 from autoal.query.contract import QueryStrategy
+from autoal.rundir.checkpoints import FORMAT, STAMP
 from autoal.rundir.directory import RunDir
 from autoal.training.hooks import TrainingHook
 from autoal.training.inference import ProgressFn, evaluate
@@ -54,6 +55,7 @@ class ActiveLearning(pl.Callback):
         view: What a person sees.
         listeners: Told what happens, on rank 0 (loggers, figures).
         stop: Where stop signals arrive; None: nobody can ask the loop to stop.
+        stamp: What checkpoints say about data set and machine.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class ActiveLearning(pl.Callback):
         view: PlainView,
         listeners: Sequence[RunListener] = (),
         stop: StopRequest | None = None,
+        stamp: Mapping[str, Any] | None = None,
     ) -> None:
         self.strategy = strategy
         self.loop = loop
@@ -75,9 +78,10 @@ class ActiveLearning(pl.Callback):
         self.seed = task.seed
         self.records = RoundRecords()
         self.finished = False
+        self.stamp: dict[str, Any] = dict(stamp or {})
         self._listeners = tuple(listeners)
         self._initial: dict[str, Tensor] = {}
-        self._purchases = Purchases(task.data, run_dir.ledger, loop)
+        self._purchases = Purchases(task.data, run_dir.ledger, loop, strategy.name)
         self._validation = Validation(task.data, loop)
         self._queries = Queries(strategy, loop.n_query, task, self._phase)
         self._epoch_start = self._epoch_lr = 0.0
@@ -270,6 +274,8 @@ class ActiveLearning(pl.Callback):
     # --- checkpoints -----------------------------------------------------------------------------------
 
     def _save(self, trainer: pl.Trainer) -> None:
+        if self.data.world.is_main:
+            self.run_dir.check()
         trainer.save_checkpoint(self.run_dir.checkpoint)
 
     def on_save_checkpoint(
@@ -282,6 +288,7 @@ class ActiveLearning(pl.Callback):
         next round begins with a new one.
         """
         checkpoint.pop("loops", None)
+        checkpoint[STAMP] = {"format": FORMAT, **self.stamp}
         if self._trained is not None:
             checkpoint["optimizer_states"], checkpoint["lr_schedulers"] = [], []
 
@@ -299,11 +306,21 @@ class ActiveLearning(pl.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore :meth:`state_dict`."""
+        """Restore :meth:`state_dict`.
+
+        Raises:
+            AutoALError: If the strategy's part is not one that this version can take up.
+        """
         self.records.load_state_dict(state_dict["records"])
         self._validation.load_state_dict(state_dict["best"])
         self.finished = bool(state_dict["finished"])
-        self.strategy.load_state_dict(state_dict["strategy"])
+        try:
+            self.strategy.load_state_dict(state_dict["strategy"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise AutoALError(
+                f"{self.run_dir.checkpoint}: strategy {self.strategy.name} can't take up its state "
+                f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+            ) from error
         self._trained = state_dict["trained"]
         self._seconds_before = float(state_dict["seconds"])
         self._steps_done = self.data.start_batch = int(state_dict["steps_done"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -10,6 +13,11 @@ from autoal.errors import AutoALError
 from autoal.loop.settings import LoopConfig
 from autoal.rng import generator
 from autoal.rundir.ledger import Ledger, Purchase
+
+log = logging.getLogger(__name__)
+
+VALIDATION_STRATEGY = "random"
+"""What the ledger calls the choice of validation labels."""
 
 
 class Purchases:
@@ -20,44 +28,98 @@ class Purchases:
     Args:
         data: Pool, oracle and this rank's place.
         ledger: Where each label is written before the pool moves.
-        loop: Sizes of the initial set.
+        loop: Sizes of the initial set and of a query.
+        strategy: Name of what chooses the queries.
     """
 
-    def __init__(self, data: ActiveLearningDataModule, ledger: Ledger, loop: LoopConfig) -> None:
+    def __init__(self, data: ActiveLearningDataModule, ledger: Ledger, loop: LoopConfig, strategy: str) -> None:
         self._data = data
         self._ledger = ledger
         self._loop = loop
+        self._strategy = strategy
         self._ahead: dict[int, list[Purchase]] = {}
 
     def reconcile(self) -> int:
-        """Compare the ledger with the checkpoint's pool; returns how many labels the pool holds.
+        """Compare the ledger with loop, oracle and pool; returns how many labels the pool holds.
 
-        Labels that the ledger has ahead of the pool were bought before a kill; they are kept for their round.
+        Every line is compared: its round, source and strategy follow from its number, its label is the oracle's,
+        and the pool of the checkpoint holds it. Labels that the ledger has ahead of the pool were bought before
+        a kill; they are kept for their round.
 
         Raises:
-            AutoALError: If the ledger lacks labels that the pool has, or disagrees with it.
+            AutoALError: If the ledger lacks labels that the pool has, or a line does not fit, naming it.
         """
         pool, path, world = self._data.pool, self._ledger.path, self._data.world
         purchases = world.broadcast(self._ledger.read() if world.is_main else [])
         known = len(pool.labelled) + len(pool.validation)
         if len(purchases) < known:
             raise AutoALError(f"{path} holds {len(purchases)} labels, but the checkpoint's pool {known}")
-        self._ahead = {}
         for number, purchase in enumerate(purchases, 1):
-            if number > known:
-                self._ahead.setdefault(purchase.round, []).append(purchase)
-            elif int(pool.labels(torch.tensor([purchase.id]))[0]) != purchase.label:
-                raise AutoALError(
-                    f"{path} line {number}: the checkpoint has another label of sample {purchase.id}"
-                )
+            self._check_place(number, purchase)
+        self._check_labels(purchases, known)
+        self._ahead = {}
+        for purchase in purchases[known:]:
+            self._ahead.setdefault(purchase.round, []).append(purchase)
         return known
+
+    def _check_place(self, number: int, purchase: Purchase) -> None:
+        """Compare what is written in a line beside sample and label with what the loop writes there."""
+        round_, source, strategy = self._place(number)
+        for name, said, right in (
+            ("round", purchase.round, round_),
+            ("source", purchase.source, source),
+            ("strategy", purchase.strategy, strategy),
+        ):
+            if said != right:
+                raise AutoALError(
+                    f"{self._ledger.path} line {number}: {name} {said!r} does not fit this run, which buys "
+                    f"{right!r} there"
+                )
+
+    def _place(self, number: int) -> tuple[int, str, str]:
+        """Return round, source and strategy of a line, counted from 1."""
+        loop = self._loop
+        if number <= loop.n_val:
+            return 0, "val", VALIDATION_STRATEGY
+        if number <= loop.n_val + loop.n_init:
+            return 0, "init", loop.init
+        round_ = 1 + (number - loop.n_val - loop.n_init - 1) // loop.n_query
+        if round_ > loop.n_rounds:
+            raise AutoALError(f"{self._ledger.path} line {number} is beyond the budget of this run")
+        return round_, "query", self._strategy
+
+    def _check_labels(self, purchases: Sequence[Purchase], known: int) -> None:
+        """Compare samples and labels with the oracle, which sold them, and with the pool."""
+        pool, oracle = self._data.pool, self._data.oracle
+        ids = torch.tensor([p.id for p in purchases], dtype=torch.int64)
+        labels = torch.tensor([p.label for p in purchases], dtype=torch.int64)
+        self._refuse(ids, ids >= len(pool), f"is outside the pool of {len(pool)} samples")
+        right = oracle.known()[ids]
+        self._refuse(ids, ~right, "has no label for sale")
+        self._refuse(ids, oracle.buy(ids) != labels, "has another label in the data set")
+        held = torch.zeros(len(pool), dtype=torch.bool)
+        held[torch.cat([pool.labelled, pool.validation])] = True
+        self._refuse(
+            ids, held[ids] != (torch.arange(len(ids)) < known), "is not where the checkpoint's pool has it"
+        )
+        of_val = torch.tensor([p.source == "val" for p in purchases[:known]], dtype=torch.bool)
+        wrong = torch.isin(ids[:known], pool.validation) != of_val
+        self._refuse(ids[:known], wrong, "is not where the checkpoint's pool has it")
+        self._refuse(
+            ids[:known], pool.labels(ids[:known]) != labels[:known], "has another label in the checkpoint"
+        )
+
+    def _refuse(self, ids: Tensor, wrong: Tensor, why: str) -> None:
+        if wrong.any():
+            line = int(wrong.nonzero()[0])
+            raise AutoALError(f"{self._ledger.path} line {line + 1}: sample {int(ids[line])} {why}")
 
     def buy_initial(self) -> None:
         """Buy the validation labels, if there are to be any, and the initial set."""
         pool, loop, seed = self._data.pool, self._loop, self._data.seed
         if loop.n_val:
             order = torch.randperm(len(pool.unlabelled), generator=generator(seed, "validation"))
-            self.buy(0, pool.unlabelled[order[: loop.n_val]], None, "val", "random")
+            self.buy(0, pool.unlabelled[order[: loop.n_val]], None, "val", VALIDATION_STRATEGY)
         candidates = pool.unlabelled
         rng = generator(seed, "initial_set")
         if loop.init == "class_balanced":
@@ -75,6 +137,12 @@ class Purchases:
         pool = self._data.pool
         done = [p for p in self._ahead.get(round_, []) if p.source == source]
         bought = torch.tensor([p.id for p in done], dtype=torch.int64)
+        if self._data.world.is_main and not torch.isin(bought, ids).all():
+            log.warning(
+                "round %d: the repeated query chose other samples than the ledger holds; the ledger counts, and "
+                "from here on the run differs from an undisturbed one",
+                round_,
+            )
         fresh = ids[~torch.isin(ids, bought)][: len(ids) - len(done)]
         fresh = pool.check_buyable(fresh)
         labels = self._data.oracle.buy(fresh)

@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from autoal.console.terminal import steady
+
 
 def _percent(value: Any) -> str:
     return "-" if value is None else f"{100 * float(value):.2f}%"
@@ -44,7 +46,7 @@ class PlainView:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self.console = console or Console(file=steady(sys.stdout), highlight=False, soft_wrap=True)
         self._title = ""
         self._phase_start = 0.0
         self._last_line = 0.0
@@ -155,5 +157,5 @@ def make_view(show: bool = True) -> PlainView:
     """Return the view that fits: live in a terminal, plain lines elsewhere, silent where ``show`` is False."""
     if not show:
         return SilentView()
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console = Console(file=steady(sys.stdout), highlight=False, soft_wrap=True)
     return LiveView(console) if console.is_terminal else PlainView(console)

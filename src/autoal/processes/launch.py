@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from autoal.console.invocation import VARIABLE, program
 from autoal.errors import AutoALError
 from autoal.files import write_json
 from autoal.processes.signals import StopRequest
@@ -206,6 +207,7 @@ def run_ranks(
 
 def _environment(place: Placement, local_rank: int) -> dict[str, str]:
     env = dict(os.environ)
+    env.setdefault(VARIABLE, program())
     env["MASTER_ADDR"], env["MASTER_PORT"] = place.address, str(place.port)
     env["WORLD_SIZE"], env["NODE_RANK"] = str(place.world_size), str(place.node)
     env["LOCAL_RANK"], env["RANK"] = str(local_rank), str(place.node * place.local + local_rank)

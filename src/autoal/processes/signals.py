@@ -7,13 +7,18 @@ SIGINT    a person (Ctrl-C); a second one does not wait for the save   130
 SIGTERM   ``kill``, ``scancel``, pre-emption                           143
 SIGUSR1   a batch system before the time limit                         143
 SIGUSR2   submitit before the time limit                               143
+SIGHUP    a terminal that is closed (not where ``nohup`` ignores it)   143
 ========  ===========================================================  ===========
+
+Before there is anything to save, the same signals end the process at once with the same statuses.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +29,48 @@ from typing import Any, NoReturn
 EXIT_INTERRUPTED = 130
 EXIT_STOPPED = 143
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
 
 REQUEUE_PATIENCE = 30.0
 """Seconds that a rank other than 0 waits for rank 0's batch system to requeue the job."""
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return the stop signals that this process takes: not SIGHUP where ``nohup`` has it ignored."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return tuple(s for s in STOP_SIGNALS if not (s == signal.SIGHUP and ignored))
+
+
+def leave_until_ready() -> None:
+    """Let stop signals end the process at once, with the documented status, until a run takes them.
+
+    A handler that is there already stays: it is a batch system's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # Python lets the main thread alone set handlers
+    for signum in stop_signals():
+        if signal.getsignal(signum) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(signum, _leave_at_once)
+
+
+def leave_as_usual() -> None:
+    """Undo :func:`leave_until_ready`."""
+    for signum in STOP_SIGNALS:
+        if signal.getsignal(signum) is _leave_at_once:
+            usual = signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
+            signal.signal(signum, usual)
+
+
+def _leave_at_once(signum: int, frame: FrameType | None) -> None:
+    # Not an exception: one that is raised inside an import or a destructor may be swallowed there.
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, RuntimeError):
+            continue  # closed, or the signal came in the middle of a write
+    os._exit(EXIT_INTERRUPTED if signum == signal.SIGINT else EXIT_STOPPED)
 
 
 class Stopped(BaseException):
@@ -56,13 +97,14 @@ class StopRequest:
     def __init__(self) -> None:
         self.signum = 0
         self._waiting = 0
+        self._closing = False
         self._previous: dict[int, Handler] = {}
 
     def install(self) -> None:
         """Take the stop signals; calling it again takes them back from whoever took them since."""
         if threading.current_thread() is not threading.main_thread():
             return  # Python lets the main thread alone set handlers
-        for signum in STOP_SIGNALS:
+        for signum in stop_signals():
             self._previous.setdefault(signum, signal.getsignal(signum))
             signal.signal(signum, self._handle)
 
@@ -74,6 +116,15 @@ class StopRequest:
     def wait(self) -> None:
         """From now on only remember signals: the loop asks for them where it can save."""
         self._waiting = 1
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Only remember signals inside the block, impatient ones too: it is short and comes last."""
+        self._closing = True
+        try:
+            yield
+        finally:
+            self._closing = False
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -118,7 +169,7 @@ class StopRequest:
         """
         handler = self._previous.get(signum)
         self.restore()
-        if callable(handler) and handler is not signal.default_int_handler:
+        if callable(handler) and handler not in (signal.default_int_handler, _leave_at_once):
             try:
                 handler(signum, None)
             except subprocess.CalledProcessError as error:
@@ -135,5 +186,7 @@ class StopRequest:
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         impatient = self.signum != 0 and signum == signal.SIGINT
         self.signum = self.signum or signum
+        if self._closing:
+            return
         if impatient or not self._waiting:
             raise Stopped(self.signum)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from autoal.processes.signals import EXIT_INTERRUPTED, EXIT_STOPPED, STOP_SIGNALS, StopRequest
+from autoal.processes.signals import EXIT_INTERRUPTED, EXIT_STOPPED, StopRequest, stop_signals
 
 LEAVE_PATIENCE = 15.0
 """Seconds that the other ranks get to notice that one has gone, before they are killed."""
@@ -67,7 +67,7 @@ class Ranks:
         """
         stop.install()
         stop.wait()
-        for signum in STOP_SIGNALS:
+        for signum in stop_signals():
             signal.signal(signum, lambda s, frame: self._pass_on(stop, s, frame))
         try:
             self._start()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import lightning.pytorch as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from autoal.analysis.curves import aubc
+from autoal.console.invocation import resume_command
+from autoal.console.terminal import say
 from autoal.data.build import build_augmentations, build_dataset
 from autoal.data.datamodule import ActiveLearningDataModule
+from autoal.data.fingerprint import fingerprint
 from autoal.errors import AutoALError
 from autoal.loggers.base import RunInfo, RunListener
 from autoal.loggers.build import build_loggers
@@ -31,8 +34,10 @@ from autoal.processes.launch import global_rank
 from autoal.processes.signals import Stopped, StopRequest
 from autoal.query.contract import QueryStrategy
 from autoal.query.registry import build as build_strategy
-from autoal.rundir.checkpoints import find_checkpoint
-from autoal.rundir.directory import RunDir, git_commit, versions
+from autoal.run.machine import check_stamp, machine, take_threads
+from autoal.run.summary import summary
+from autoal.rundir.checkpoints import Found, find_checkpoint
+from autoal.rundir.directory import RunDir
 from autoal.rundir.recipe import recipe_hash
 from autoal.training.lit import LitClassifier
 from autoal.training.optim import OptimizerRecipe
@@ -68,7 +73,11 @@ class Experiment:
 
     @classmethod
     def build(
-        cls, config: DictConfig | Mapping[str, Any], run_dir: Path, overrides: Sequence[str] = ()
+        cls,
+        config: DictConfig | Mapping[str, Any],
+        run_dir: Path,
+        overrides: Sequence[str] = (),
+        resume: bool = False,
     ) -> Experiment:
         """Instantiate and check every part.
 
@@ -76,11 +85,14 @@ class Experiment:
             config: A composed config (``conf/train.yaml``).
             run_dir: The run directory.
             overrides: The command line's overrides, for the record.
+            resume: Whether the run in the directory is to be continued, with its number of threads.
 
         Raises:
             AutoALError: For any bad value, before a file is written.
         """
         cfg = _plain(config)
+        if resume:
+            take_threads(RunDir(run_dir))
         seed = cfg["seed"]
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise AutoALError(f"seed={seed} is not an integer of at least 0")
@@ -119,66 +131,131 @@ class Experiment:
         Raises:
             AutoALError: For an error of the user or the world; the summary says ``failed``.
         """
-        main = global_rank() == 0
         stop = StopRequest()
-        callback = self._callback(main, stop)
+        callback = self._callback(stop)
         trainer = build_trainer(self.config["trainer"], [callback])
-        if main:
-            self.run_dir.claim(resume)
-            if not resume:
-                self.run_dir.write_config(self.config, self.overrides)
-            self.run_dir.write_summary(self._summary("running", callback, trainer))
-        checkpoint = find_checkpoint(self.run_dir.checkpoint) if resume else None
-        status, message, signum = "failed", "", 0
         stop.install()
         try:
-            with log_to(self.run_dir.log_file) if main else nullcontext():
-                for listener in self.listeners:
-                    listener.start(self._info(resume))
-                trainer.fit(self.module, datamodule=self.task.data, ckpt_path=checkpoint, weights_only=True)
+            with stop.waiting():
+                found = self._open(resume, callback, trainer)
+        except BaseException:
+            stop.restore()
+            raise
+        status, message, signum = "failed", "", 0
+        try:
+            stop.check()
+            self._fit(resume, found, callback, trainer)
             status = "finished"
         except BaseException as error:
-            # Another rank may have been the one that was told to stop.
+            # Another rank may have been the one that was told to stop; a save that failed is a failure.
             signum = error.signum if isinstance(error, Stopped) else stop.signum
+            signum = 0 if isinstance(error, AutoALError) else signum
             if not signum:
                 message = (str(error).splitlines() or [type(error).__name__])[0]
                 raise
             # A rank that was told to stop takes others with it, whose connections then break.
-            status, message = "interrupted", f"continue with: python train.py resume={self.run_dir.path}"
+            status, message = "interrupted", f"continue with: {resume_command(self.run_dir.path)}"
         finally:
-            callback.view.stop()
-            stop.restore()
-            summary = self._summary(status, callback, trainer, message)
-            if main:
-                self._close(summary)
+            said = self._close(status, message, callback, trainer, stop)
         if status == "interrupted":
-            if main:
-                print(f"stopped by {signal.Signals(signum).name}; {message}", file=sys.stderr)
-            stop.leave(signum, main)
-        if main:
-            self._farewell(callback, summary)
-        return summary
+            if self._main:
+                say(f"stopped by {signal.Signals(signum).name}; {message}", sys.stderr)
+            stop.leave(signum, self._main)
+        if self._main:
+            self._farewell(callback, said)
+        return said
 
-    def _close(self, summary: dict[str, Any]) -> None:
-        """Write the last summary and give the directory up, whatever else has gone wrong."""
+    def _open(self, resume: bool, callback: ActiveLearning, trainer: pl.Trainer) -> Found | None:
+        """Claim the directory and write its first files; returns the checkpoint to go on from.
+
+        Raises:
+            AutoALError: If the directory can't be had, or what stands there belongs to other data.
+        """
+        weights = self.module.state_dict()
+        if not self._main:
+            return find_checkpoint(self.run_dir.checkpoint, weights) if resume else None
+        self.run_dir.claim(resume)
         try:
-            self.run_dir.write_summary(summary)
-            for listener in self.listeners:
-                listener.finish(summary)
-        except AutoALError as error:
-            if summary["status"] != "failed":
-                raise
-            # A full disk fails twice; the first error is the one to show.
-            log.warning("%s", error)
-        finally:
+            callback.stamp = {"data": fingerprint(self.task.data), "machine": self._machine(trainer)}
+            found = None
+            if resume:
+                with log_to(self.run_dir.log_file):
+                    found = find_checkpoint(self.run_dir.checkpoint, weights)
+                    check_stamp(self.run_dir, found, callback.stamp)
+            else:
+                self.run_dir.write_config(self.config, self.overrides)
+            self.run_dir.write_summary(self._summary("running", callback, trainer))
+        except BaseException:
             self.run_dir.release()
+            raise
+        path = self.run_dir.path
+        say(f"run directory {path}\nwhatever ends it, continue with: {resume_command(path)}")
+        return found
 
-    def _callback(self, main: bool, stop: StopRequest) -> ActiveLearning:
+    def _fit(self, resume: bool, found: Found | None, callback: ActiveLearning, trainer: pl.Trainer) -> None:
+        """Run all rounds, from the start or from a checkpoint."""
+        with log_to(self.run_dir.log_file) if self._main else nullcontext():
+            for listener in self.listeners:
+                listener.start(self._info(resume))
+            path = None if found is None else found.path
+            trainer.fit(self.module, datamodule=self.task.data, ckpt_path=path, weights_only=True)
+        done, wanted = len(callback.records.rows), self.loop.n_rounds + 1
+        if not callback.finished or done != wanted:
+            raise AutoALError(f"training ended after {done} of {wanted} rounds")
+        if self._main:
+            self.run_dir.check()
+
+    def _close(
+        self,
+        status: str,
+        message: str,
+        callback: ActiveLearning,
+        trainer: pl.Trainer,
+        stop: StopRequest,
+    ) -> dict[str, Any]:
+        """Write the last summary, tell the listeners and give the directory up, whatever else goes wrong.
+
+        Returns:
+            The summary.
+
+        Raises:
+            AutoALError: If the summary of a run that has not failed can't be written.
+        """
+        said: dict[str, Any] = {}
+        problems: list[Exception] = []
+
+        def write() -> None:
+            said.update(self._summary(status, callback, trainer, message))
+            if self._main:
+                self.run_dir.write_summary(said)
+
+        with stop.closing():
+            _attempt(write, problems)
+        stop.restore()
+        unwritten = list(problems)
+        _attempt(callback.view.stop, problems)
+        if self._main:
+            for listener in self.listeners:
+                _attempt(partial(listener.finish, said), problems)
+            _attempt(self.run_dir.release, problems)
+        if unwritten and status != "failed":
+            raise unwritten[0]
+        for problem in problems:
+            # A full disk fails twice; the first error is the one that ends the run.
+            log.warning("%s", problem)
+        return said
+
+    @property
+    def _main(self) -> bool:
+        """Whether this is the process that writes files."""
+        return global_rank() == 0
+
+    def _callback(self, stop: StopRequest) -> ActiveLearning:
         title = f"{self.config['dataset']['name']}, {self.strategy.name}, seed {self.task.seed}"
 
         files = FileListener(title, self.strategy.write_figures)
-        self.listeners = [files, *build_loggers(self.config["logger"])] if main else []
-        view = make_view(show=main)
+        self.listeners = [files, *build_loggers(self.config["logger"])] if self._main else []
+        view = make_view(show=self._main)
         return ActiveLearning(self.strategy, self.loop, self.task, self.run_dir, view, self.listeners, stop)
 
     def _info(self, resumed: bool) -> RunInfo:
@@ -196,32 +273,23 @@ class Experiment:
     def _summary(
         self, status: str, callback: ActiveLearning, trainer: pl.Trainer, message: str = ""
     ) -> dict[str, Any]:
-        rows = callback.records.rows
-        accuracies = [r["test_acc"] for r in rows]
-        labels = [r["n_labeled"] for r in rows]
+        return summary(
+            self.config,
+            self.strategy.name,
+            callback.records.rows,
+            self._machine(trainer),
+            status,
+            message,
+            data=callback.stamp.get("data"),
+            seconds=round(callback.seconds, 3),
+            precision=str(trainer.precision),
+        )
+
+    @staticmethod
+    def _machine(trainer: pl.Trainer) -> dict[str, Any]:
         device = trainer.strategy.root_device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-        return {
-            "status": status,
-            "message": message,
-            "dataset": self.config["dataset"]["name"],
-            "backbone": self.config["backbone"]["name"],
-            "strategy": self.strategy.name,
-            "seed": self.task.seed,
-            "recipe": recipe_hash(self.config),
-            "final_acc": accuracies[-1] if accuracies else None,
-            "aubc": aubc(labels, accuracies) if len(rows) > 1 else None,
-            "val_acc": rows[-1]["val_acc"] if rows else None,
-            "n_labeled": labels[-1] if labels else 0,
-            "n_val": self.loop.n_val,
-            "rounds": len(rows),
-            "seconds": round(callback.seconds, 3),
-            "versions": versions(),
-            "device": name,
-            "world_size": trainer.world_size,
-            "precision": str(trainer.precision),
-            "git_commit": git_commit(),
-        }
+        return machine(name, trainer.world_size)
 
     def _farewell(self, callback: ActiveLearning, summary: dict[str, Any]) -> None:
         best = f"final accuracy {100 * summary['final_acc']:.2f}%" if summary["final_acc"] is not None else ""
@@ -230,6 +298,14 @@ class Experiment:
             callback.records.rows,
             [f"{best}{area}", f"learning curve  {self.run_dir.curve_png}", f"run directory   {self.run_dir.path}"],
         )
+
+
+def _attempt(step: Callable[[], object], problems: list[Exception]) -> None:
+    """Take a step of the end; an error is kept, so that the next step is taken too."""
+    try:
+        step()
+    except Exception as error:
+        problems.append(error)
 
 
 def _plain(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from autoal.errors import AutoALError
 from autoal.processes.launch import Job
-from autoal.processes.signals import EXIT_INTERRUPTED
+from autoal.processes.signals import EXIT_INTERRUPTED, leave_until_ready
 
 PR_SET_PDEATHSIG = 1
 
@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The job file; default: the command line's.
     """
+    leave_until_ready()
     path = Path((sys.argv[1:] if argv is None else argv)[0])
     job = Job(**json.loads(path.read_text(encoding="utf-8")))
     _end_with(job.parent)
@@ -49,7 +50,7 @@ def _run(job: Job) -> dict[str, Any]:
     from autoal.run.experiment import Experiment  # after the parent is watched: the import takes seconds
 
     quiet()
-    return Experiment.build(job.config, Path(job.run_dir), job.overrides).run(resume=job.resume)
+    return Experiment.build(job.config, Path(job.run_dir), job.overrides, job.resume).run(job.resume)
 
 
 def _end_with(parent: int) -> None:

@@ -53,7 +53,7 @@ def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     from autoal.run.experiment import Experiment  # heavy, and not needed by a process that only starts others
 
     quiet()  # after Lightning's import, which sets up its loggers
-    return Experiment.build(start.config, start.run_dir, overrides()).run(start.resume)
+    return Experiment.build(start.config, start.run_dir, overrides(), start.resume).run(start.resume)
 
 
 def _start(config: DictConfig, run_dir: Path) -> Start:

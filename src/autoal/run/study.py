@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autoal.config.arguments import quote_paths
 from autoal.errors import AutoALError
 from autoal.files import atomic_open
 
@@ -182,6 +183,7 @@ def main(
     parser.add_argument("--collect", action="store_true", help="run nothing")
     parser.epilog = "Overrides after -- go to every run, e.g. -- paths.data_dir=/data trainer=gpu"
     words, extra = split_overrides(sys.argv[1:] if argv is None else argv)
+    extra = quote_paths(extra)
     args = parser.parse_args(words)
     settings = [replace(s, overrides=(*s.overrides, *extra)) for s in settings]
     todo = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import json
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,11 @@ from typing import Any
 
 import yaml
 
+from autoal.console.invocation import resume_command
 from autoal.errors import AutoALError
-from autoal.files import atomic_open, write_json
+from autoal.files import atomic_open, reason, write_json
 from autoal.rundir.ledger import Ledger
-from autoal.rundir.locks import take_lock
+from autoal.rundir.locks import Lock, take_lock
 
 COLUMNS = (
     "round",
@@ -50,7 +51,7 @@ class RunDir:
         self.checkpoint = path / "checkpoints" / "last.ckpt"
         self.log_file = path / "train.log"
         self.curve_png = path / "curve.png"
-        self._lock: int | None = None
+        self._lock: Lock | None = None
 
     def claim(self, resume: bool = False) -> None:
         """Take the directory for this process; held until the process ends or :meth:`release`.
@@ -65,22 +66,44 @@ class RunDir:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = take_lock(self.path / ".lock")
         except OSError as error:
-            raise AutoALError(f"cannot write the run directory {self.path}: {error.strerror or error}") from error
+            raise AutoALError(f"cannot write the run directory {self.path}: {reason(error)}") from error
         if lock is None:
             raise AutoALError(f"another process is working in the run directory {self.path}")
         self._lock = lock
         if not resume and (self.summary_json.exists() or self.ledger.path.exists()):
             self.release()
             raise AutoALError(
-                f"{self.path} already holds a run; continue it with resume={self.path} "
-                "or choose another paths.run_dir"
+                f"{self.path} already holds a run; continue it with: {resume_command(self.path)} "
+                "(or choose another paths.run_dir)"
             )
+        self._tidy()
 
     def release(self) -> None:
         """Give the directory up."""
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
             self._lock = None
+
+    def check(self) -> None:
+        """Check that the directory and the ledger are those that this process has been working with.
+
+        Raises:
+            AutoALError: If somebody has removed, moved or changed them; nothing is written then.
+        """
+        self._check_place()
+        self.ledger.check()
+
+    def _check_place(self) -> None:
+        if self._lock is not None and not self._lock.stands():
+            raise AutoALError(f"the run directory {self.path} was removed or moved while the run worked in it")
+
+    def _tidy(self) -> None:
+        """Remove temporary files that a killed process has left; whoever holds the lock has none open yet."""
+        for path in self.path.rglob(".*.tmp"):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:
+                continue  # in nobody's way
 
     def write_config(self, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
         """Write the composed config and the overrides under ``.hydra``, as Hydra itself would."""
@@ -89,7 +112,12 @@ class RunDir:
                 yaml.safe_dump(value, file, sort_keys=False)
 
     def write_rounds(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write ``rounds.csv``: the common columns, then whatever the strategy logged."""
+        """Write ``rounds.csv``: the common columns, then whatever the strategy logged.
+
+        Raises:
+            AutoALError: If it can't be written, or the directory is not the one of the start.
+        """
+        self.check()
         extra = [key for row in rows for key in row if key not in COLUMNS]
         header = [*COLUMNS, *dict.fromkeys(extra)]
         with atomic_open(self.rounds_csv) as file:
@@ -99,8 +127,28 @@ class RunDir:
                 writer.writerow({k: _cell(v) for k, v in row.items()})
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write ``summary.json``."""
-        write_json(self.summary_json, dict(summary))
+        """Write ``summary.json``.
+
+        Raises:
+            AutoALError: If it can't be written, or the directory is not the one of the start.
+        """
+        self._check_place()
+        try:
+            write_json(self.summary_json, dict(summary))
+        except AutoALError:
+            # A full disk has no room for a new file, but the old one's place is there.
+            if not self._overwrite(json.dumps(dict(summary), indent=2) + "\n"):
+                raise
+
+    def _overwrite(self, text: str) -> bool:
+        """Write the summary over the old one; says whether that went well."""
+        try:
+            with self.summary_json.open("r+", encoding="utf-8") as file:
+                file.write(text)
+                file.truncate()
+        except OSError:
+            return False
+        return True
 
 
 def _cell(value: Any) -> Any:

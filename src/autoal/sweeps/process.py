@@ -11,6 +11,8 @@ from pathlib import Path
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobStatus, run_job, setup_globals
 
+from autoal.processes.signals import leave_until_ready
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the cell and leave its result beside the job file.
@@ -18,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The job file; default: the command line's.
     """
+    leave_until_ready()
     path = Path((sys.argv[1:] if argv is None else argv)[0])
     # Written by the launcher into a folder of its own a moment ago.
     context, task, config, singletons = pickle.loads(path.read_bytes())

@@ -11,12 +11,12 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.pytorch.strategies import DDPStrategy
 
 from autoal.distributed import PATIENCE
 from autoal.errors import AutoALError
 from autoal.processes.launch import placed_by_slurm
 from autoal.rundir.checkpoints import AtomicCheckpointIO
+from autoal.training.loopback import LoopbackDDP
 
 OUR_KEYS = ("name", "flush_denormal", "data_on_device_gib", "prefetch")
 """Keys of a ``trainer`` config that are not arguments of Lightning's Trainer."""
@@ -38,7 +38,7 @@ def build_trainer(config: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl
     _check_devices(options)
     environment = _environment()
     if options.get("strategy") == "ddp":
-        options["strategy"] = DDPStrategy(
+        options["strategy"] = LoopbackDDP(
             process_group_backend="gloo" if options.get("accelerator") == "cpu" else None,
             timeout=PATIENCE,
         )

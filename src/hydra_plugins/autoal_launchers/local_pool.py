@@ -20,8 +20,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from autoal.console.invocation import VARIABLE, program
 from autoal.errors import AutoALError
-from autoal.processes.signals import EXIT_INTERRUPTED, EXIT_STOPPED, STOP_SIGNALS, StopRequest
+from autoal.processes.signals import EXIT_INTERRUPTED, EXIT_STOPPED, StopRequest, stop_signals
 from autoal.sweeps.cells import Cell, cells
 
 POLL = 0.1
@@ -83,7 +84,7 @@ class LocalPoolLauncher(Launcher):
 
     def environment(self, slot: int) -> dict[str, str]:
         """Return the environment of the process in a slot: its device and its share of the cores."""
-        env = {**os.environ, "OMP_NUM_THREADS": str(self._threads)}
+        env = {VARIABLE: program(), **os.environ, "OMP_NUM_THREADS": str(self._threads)}
         if self._gpus:
             env["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]
         return env
@@ -106,7 +107,7 @@ class _Pool:
     def run(self, left: deque[Cell]) -> Iterator[tuple[Cell, JobReturn]]:
         """Run all cells and yield each as it ends; a signal goes to those that run and starts no other."""
         self._stop.install()
-        for signum in STOP_SIGNALS:
+        for signum in stop_signals():
             signal.signal(signum, lambda s, frame: self._pass_on(s))
         try:
             while self._running or (left and not self._stop.signum):
