@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -277,7 +278,8 @@ class OpenML(TableDataset):
         except OSError as error:
             raise AutoALError(
                 f"dataset {self.info.name}: not in {cache} and openml.org can't be reached ({error}); "
-                f"fetch it where there is network: autoal data openml data_id={self._data_id} --root {root}"
+                f"fetch it where there is network: autoal data openml data_id={self._data_id} "
+                f"--root {shlex.quote(str(root))}"
             ) from error
         except Exception as error:
             raise AutoALError(

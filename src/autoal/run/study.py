@@ -136,6 +136,10 @@ def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str,
                 continue
             summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
             table = pd.read_csv(run_dir / "rounds.csv")
+            # The last digits belong to the machine; runs of older versions did not record it.
+            for key in ("threads", "cpu"):
+                if key in summary:
+                    table[key] = summary[key]
             table.insert(0, "recipe", summary["recipe"])
             table.insert(0, "seed", cell.seed)
             table.insert(0, "strategy", cell.label)
