@@ -19,7 +19,7 @@ FLOORS = (
     ("learned", "query"),
     ("analysis",),
     ("search", "loggers"),
-    ("strategies",),
+    ("strategies", "testing"),
     ("loop",),
     ("run",),
     ("commands",),

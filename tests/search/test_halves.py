@@ -6,8 +6,8 @@ import torch
 from autoal.search.halves import Counts, half_outputs, hold_out, split_halves, wanted_in_half
 from autoal.search.options import SearchOptions
 from autoal.search.votes import Candidates
+from autoal.testing.tiny import tiny_context, tiny_task
 from autoal.training.inference import Needs
-from tests.tiny import tiny_context, tiny_task
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 100, 101])

@@ -17,9 +17,9 @@ from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
 from autoal.models.build import ClassifierFactory
 from autoal.query.registry import build
+from autoal.testing.tiny import BACKBONE, OPTIMIZER, TinyImages, tiny_context
 from autoal.training.optim import OptimizerRecipe
 from autoal.training.task import Task
-from tests.tiny import BACKBONE, OPTIMIZER, TinyImages, tiny_context
 
 MLP = {"_target_": "autoal.models.mlp.MLP", "name": "mlp", "hidden": [16, 12], "dropout": 0.5}
 SEARCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -9,8 +9,8 @@ from autoal.errors import AutoALError
 from autoal.query.contract import QueryContext
 from autoal.search.options import CANDIDATE_SETS, SearchOptions
 from autoal.search.votes import Candidates, cast_votes, rank_votes
+from autoal.testing.tiny import tiny_task
 from autoal.training.inference import PoolOutputs
-from tests.tiny import tiny_task
 
 
 def context(n: int = 40, seed: int = 0) -> QueryContext:

@@ -4,7 +4,7 @@ import torch
 from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.adversarial import AdversarialBIM, AdversarialDeepFool
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 @pytest.mark.parametrize("strategy", [AdversarialBIM(), AdversarialDeepFool()], ids=["bim", "deepfool"])

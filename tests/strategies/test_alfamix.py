@@ -3,7 +3,7 @@ import pytest
 from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.alfamix import ALFAMix
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 @pytest.mark.parametrize("mode", ["closed_form", "reference", "alpha_opt", "random_alpha"])

@@ -13,7 +13,7 @@ from autoal.query.contract import QueryContext
 from autoal.query.registry import build
 from autoal.search.halves import Counts
 from autoal.strategies.autoal import AutoAL
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 PRESETS = ("autoal", "autoal_paper", "autoal_released", "autoal_equal")
 FAST: dict[str, Any] = {"warmup": "steps", "warmup_steps": 4, "steps": 9}

@@ -1,6 +1,6 @@
 from autoal import kernels
 from autoal.strategies.badge import BADGE
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_uses_logits_embeddings_and_the_query_stream():

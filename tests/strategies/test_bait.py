@@ -4,7 +4,7 @@ from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.query.registry import build
 from autoal.strategies.bait import BAIT
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 @pytest.mark.parametrize("form", ["binary", "top2", "full"])

@@ -4,7 +4,7 @@ import torch
 from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.cal import CAL
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_compares_with_the_labelled_neighbours():

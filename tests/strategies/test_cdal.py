@@ -1,6 +1,6 @@
 from autoal import kernels
 from autoal.strategies.cdal import CDAL
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_covers_from_the_labelled_predictions():

@@ -3,7 +3,7 @@ import pytest
 from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.clue import CLUE
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_clusters_with_entropies_at_the_temperature():

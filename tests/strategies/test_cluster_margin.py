@@ -8,7 +8,7 @@ import torch
 from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.cluster_margin import ClusterMargin
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_clusters_once_and_keeps_them():

@@ -3,7 +3,7 @@ import pytest
 from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.diverse_minibatch import DiverseMinibatch
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_beta_one_takes_the_smallest_margins():

@@ -3,7 +3,7 @@ import pytest
 from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.dropquery import DropQuery
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_uses_the_head_and_masks_by_round_and_id():

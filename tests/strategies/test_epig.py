@@ -4,7 +4,7 @@ import torch
 from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.epig import EPIG
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_targets_are_samples_of_the_pool():

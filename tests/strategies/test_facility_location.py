@@ -1,7 +1,7 @@
 import torch
 
 from autoal.strategies.facility_location import FacilityLocation
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_adds_most_cosine_similarity_to_the_nearest_chosen_sample():

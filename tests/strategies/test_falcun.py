@@ -3,7 +3,7 @@ import pytest
 from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.falcun import FALCUN
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_draws_from_the_query_stream():

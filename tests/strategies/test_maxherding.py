@@ -2,7 +2,7 @@ import torch
 
 from autoal import kernels
 from autoal.strategies.maxherding import MaxHerding
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_covers_from_the_labelled_samples_and_answers_in_ids():

@@ -6,7 +6,7 @@ from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.ldm_s import LDMS
 from autoal.strategies.noise_stability import NoiseStability
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 @pytest.mark.parametrize(

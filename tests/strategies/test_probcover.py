@@ -1,6 +1,6 @@
 from autoal import kernels
 from autoal.strategies.probcover import ProbCover
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_takes_the_radius_at_which_clusters_stay_apart():

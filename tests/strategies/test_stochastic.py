@@ -5,7 +5,7 @@ import pytest
 from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.query.registry import build
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 @pytest.mark.parametrize("name", ["power", "softmax_batch", "softrank_batch"])

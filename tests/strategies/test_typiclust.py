@@ -1,6 +1,6 @@
 from autoal import kernels
 from autoal.strategies.typiclust import TypiClust
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_options_and_the_labelled_samples_reach_the_kernel():

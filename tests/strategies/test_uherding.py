@@ -7,7 +7,7 @@ from autoal import kernels
 from autoal.errors import AutoALError
 from autoal.strategies.maxherding import MaxHerding
 from autoal.strategies.uherding import UHerding
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_calibrates_weighs_and_covers():

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from autoal.data.batch import Batch
 from autoal.distributed import World
 from autoal.models.classifier import Classifier, ClassifierOutput
+from autoal.testing.tiny import tiny_task
 from autoal.training.hooks import (
     HookList,
     Samples,
@@ -20,7 +21,6 @@ from autoal.training.hooks import (
     whole_rows,
 )
 from autoal.training.lit import LitClassifier
-from tests.tiny import tiny_task
 
 
 class Constant(TrainingHook):

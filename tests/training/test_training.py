@@ -17,8 +17,8 @@ from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.rng import generator, sample_uniform, stream_seed
 from autoal.run.experiment import Experiment
+from autoal.testing.tiny import tiny_task
 from autoal.training.inference import Needs, evaluate, pool_pass
-from tests.tiny import tiny_task
 
 SMALL = ["trainer=cpu", "loop.n_init=30", "loop.n_query=15", "loop.n_rounds=2", "loop.epochs=20"]
 
