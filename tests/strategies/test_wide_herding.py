@@ -9,7 +9,7 @@ from autoal.errors import AutoALError
 from autoal.strategies.maxherding import MaxHerding
 from autoal.strategies.uherding import UHerding
 from autoal.strategies.wide_herding import WideHerding
-from tests.tiny import tiny_context, tiny_task
+from autoal.testing.tiny import tiny_context, tiny_task
 
 
 def test_weighs_by_a_power_and_widens_the_kernel() -> None:
