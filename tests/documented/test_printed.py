@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,10 +19,12 @@ from autoal.commands.data import add_arguments
 from autoal.config.command_line import choices, conf_dir
 from autoal.data.build import build_dataset
 from autoal.errors import AutoALError
+from tests.checkout import environment
 from tests.documented.pages import ROOT
 from tests.documented.stage import bash
 from tests.documented.test_commands import parses
 
+ROUNDS = 8
 TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -71,6 +78,42 @@ def test_what_fetches_missing_files_parses(tmp_path: Path, monkeypatch: pytest.M
         args = parser.parse_args(words[2:])
         assert args.dataset in choices("dataset"), (name, text)
         assert args.root == tmp_path / "it's nowhere", (name, text)
+
+
+@pytest.mark.slow
+def test_what_continues_a_stopped_run(tmp_path: Path) -> None:
+    """The default run directory holds '=': the printed command is typed as it stands."""
+    env = environment(PYTHONPATH=str(ROOT / "src"))
+    command = [
+        sys.executable,
+        str(ROOT / "train.py"),
+        "strategy=random",
+        f"loop.n_rounds={ROUNDS}",
+        "loop.n_query=5",
+    ]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    while not list(tmp_path.glob("runs/**/last.ckpt")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=600)
+    match = re.search(r"continue with: (.*)", said)
+    assert match, said
+    (tmp_path / "train.py").symlink_to(ROOT / "train.py")
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", f"timeout --signal=TERM 300 {match[1]}"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (summary,) = tmp_path.glob("runs/**/summary.json")
+    assert json.loads(summary.read_text(encoding="utf-8"))["status"] == "finished"
+    assert len((summary.with_name("rounds.csv")).read_text(encoding="utf-8").splitlines()) == ROUNDS + 2
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "src").rglob("*.py")), ids=lambda f: f.name)
