@@ -203,6 +203,14 @@ class QueryStrategy(ABC):
         """What the pool pass must compute."""
         return Needs()
 
+    @property
+    def needs_experiment(self) -> bool:
+        """Whether it trains networks or takes part in training; such a strategy can't be asked outside of a run.
+
+        By default: whether it has a training hook.
+        """
+        return type(self).training_hook is not QueryStrategy.training_hook
+
     def check(self, net: Classifier) -> None:
         """Refuse an experiment that the strategy can't run in, before anything is trained.
 

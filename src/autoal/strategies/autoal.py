@@ -65,6 +65,11 @@ class AutoAL(QueryStrategy):
         )
         return self.candidates.needs | own
 
+    @property
+    def needs_experiment(self) -> bool:
+        """Whether it searches, which trains networks, or a candidate needs one."""
+        return self.options.searches or any(c.needs_experiment for c in self.candidates.strategies)
+
     def check(self, net: Classifier) -> None:
         """Refuse what one of the candidates can't run in."""
         super().check(net)

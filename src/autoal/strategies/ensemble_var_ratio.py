@@ -47,6 +47,11 @@ class EnsembleVarRatio(QueryStrategy):
         self.members, self.warm = members, warm
         self._weights: list[dict[str, Tensor]] = []
 
+    @property
+    def needs_experiment(self) -> bool:
+        """Its members are trained by the experiment's recipe."""
+        return True
+
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Train the members and take the samples on which they disagree most."""
         if ctx.task is None:

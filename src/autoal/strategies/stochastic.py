@@ -46,6 +46,11 @@ class _Stochastic(QueryStrategy):
         """What the base strategy needs."""
         return self.base.needs
 
+    @property
+    def needs_experiment(self) -> bool:
+        """Whether the base strategy does."""
+        return self.base.needs_experiment
+
     def check(self, net: Classifier) -> None:
         """Refuse what the base strategy refuses."""
         self.base.check(net)
