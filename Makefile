@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-cpus test-slow test-all lint type format bench study clean
+.PHONY: help install run test test-cpus test-slow test-all lint type format docs bench study clean
 
 help:  ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ format: install  ## Put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: install  ## Build the documentation site into site/; open site/index.html
+	@PYTHONPATH=. $(BIN)/python -m mkdocs build --strict --quiet
+
 bench: install  ## Time the kernels, the data path and the search against their peers
 	@for name in kernels datapath search ddp report; do $(BIN)/python -m experiments.benchmarks.$$name || exit 1; done
 
@@ -59,5 +62,5 @@ study: install  ## Re-run a study: make study STUDY=autoal_study
 	@$(BIN)/python -m experiments.$(STUDY).run $(ARGS)
 
 clean:  ## Remove the environment and every cache (runs/ stays)
-	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info src/*.egg-info
+	@rm -rf $(VENV) build site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info src/*.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

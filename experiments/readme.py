@@ -25,18 +25,24 @@ from experiments import tables
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+HANDFUL = 6
+"""Strategies of a family that the README names."""
 SHOWN = (
     *("random", "entropy", "kcenter", "badge", "margin", "diverse_minibatch", "alfamix"),
     *("autoal_paper", "autoal_equal", "autoal"),
 )
 
 
-def strategy_table(rows: Iterable[Mapping[str, str]]) -> str:
-    """Return the table of strategies."""
-    lines = ["| name | family | needs | what it does | source |", "|---|---|---|---|---|"]
+def family_table(rows: Iterable[Mapping[str, str]]) -> str:
+    """Return the table of families, each with a handful of its strategies: the best known ones first."""
+    families: dict[str, list[str]] = {}
     for row in rows:
-        source = ", ".join(row[key] for key in ("paper", "venue")) if row["paper"] else ""
-        lines.append(f"| `{row['name']}` | {row['family']} | {row['needs']} | {row['summary']} | {source} |")
+        families.setdefault(row["family"], []).append(row["name"])
+    lines = ["| family | strategies |", "|---|---|"]
+    for family, names in families.items():
+        ordered = sorted(names, key=lambda name: (name not in SHOWN, name))
+        rest = f", and {len(names) - HANDFUL} more" if len(names) > HANDFUL else ""
+        lines.append(f"| {family} | {', '.join(f'`{name}`' for name in ordered[:HANDFUL])}{rest} |")
     return "\n".join(lines)
 
 
@@ -121,7 +127,7 @@ def main() -> None:
     args = parser.parse_args()
     rows = strategy_rows()
     old, old_index = README.read_text(encoding="utf-8"), INDEX.read_text(encoding="utf-8")
-    new = fill(fill(old, "strategies", strategy_table(rows)), "speed", speed_table())
+    new = fill(fill(old, "strategies", family_table(rows)), "speed", speed_table())
     new = fill(new, "results", results_table())
     if args.run:
         new = fill(new, "run", default_runs())

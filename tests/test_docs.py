@@ -1,4 +1,4 @@
-"""Links in the documentation lead somewhere, and its generated parts are up to date."""
+"""Links in the documentation lead somewhere, and what is generated is up to date."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from docs.generate import links, roles, strategies
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(p for part in ("*.md", "docs/**/*.md", "experiments/**/*.md") for p in ROOT.glob(part))
@@ -21,7 +23,41 @@ def test_local_links_exist(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links {target}"
 
 
-def test_the_readme_knows_every_strategy() -> None:
+def test_the_readme_and_the_list_know_every_strategy() -> None:
     command = [sys.executable, "-m", "experiments.readme", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_strategy_has_a_picture_and_a_page() -> None:
+    missing = strategies.missing_pictures()
+    assert not missing, f"run: python -m docs.generate.pictures {' '.join(missing)}"
+    assert set(strategies.classes()) >= set(strategies.known())
+    assert {row["family"] for row in strategies.known().values()} <= set(strategies.FAMILIES)
+
+
+def test_links_are_those_of_the_site() -> None:
+    text = "[a](../experiments/README.md#x) [b](../src/autoal/rng.py) ![c](images/d.png) `[e](f.md)` [g](data.md)"
+    there = links.rewrite(text, "docs/report.md", "report.md")
+    assert there == "[a](experiments/index.md#x) b ![c](images/d.png) `[e](f.md)` [g](data.md)"
+    back = links.rewrite("[a](../../docs/data.md)", "experiments/deepal/README.md", "experiments/deepal.md")
+    assert back == "[a](../data.md)"
+
+
+def test_docstrings_become_markdown() -> None:
+    text = "Of :math:`x_i`, see :func:`~autoal.kernels.badge`.\n\n    .. math:: a\n        b\n\nExample:\n"
+    assert roles.markdown(text) == "Of $x_i$, see `badge`.\n\n    $$a b$$\n\nExamples:\n"
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in strategies.known():
+        assert (tmp_path / "strategies" / "pictures" / f"{name}.svg").exists()
+    for page in tmp_path.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert ":math:" not in text, page
+        fetched = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"?(https?://[^\" >]+)", text)
+        assert not fetched, f"{page.name} fetches {fetched}"

@@ -1,0 +1,1 @@
+"""Backbones, and the classifier that puts a linear head on one."""
