@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import venv
@@ -101,3 +102,13 @@ def test_a_users_configs_come_after_the_packages_own(installed: Installed, empty
     assert "name: margin" in composed
     assert "name: entropy" in installed.bash("autoal train --config-dir more --cfg job strategy=there", empty)
     assert "name: badge" in installed.bash("autoal train --cfg job strategy=badge", empty)
+
+
+def test_the_readme_is_a_page_of_a_package_index(installed: Installed) -> None:
+    """It links nothing that is only in the repository, and says what the README says."""
+    with zipfile.ZipFile(installed.wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        text = archive.read(metadata).decode()
+    assert "Description-Content-Type: text/markdown" in text
+    assert "make run" in text
+    assert all(target.startswith(("https://", "#")) for target in re.findall(r"\]\(([^)\s]+)\)", text))

@@ -15,6 +15,8 @@ LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<targ
 FENCE = re.compile(r"(^ *```.*?^ *```$|`[^`\n]+`(?!\]\())", re.DOTALL | re.MULTILINE)
 OUTSIDE = ("http://", "https://", "mailto:", "#")
 TOP = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md"}
+README = {"": "index.md", "strategies": "strategies/index.md"}
+"""Anchor of the README -> the page that stands for it."""
 
 
 def page_of(path: str) -> str | None:
@@ -50,6 +52,8 @@ def rewrite(text: str, source: str, page: str) -> str:
             return match[0]
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         there = page_of(path)
+        if path == "README.md":
+            there, anchor = README.get(anchor), ""
         if there is None:
             return match["text"]
         relative = posixpath.relpath(there, posixpath.dirname(page) or ".")
