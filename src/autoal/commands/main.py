@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("train", "run an experiment, or a sweep with -m; the same as python train.py"),
     "list": ("listing", "list strategies, datasets, backbones or experiments"),
     "data": ("data", "fetch or verify a dataset before a job needs it"),
+    "predict": ("predict", "classes of other samples, by the last checkpoint of a run"),
     "report": ("report", "curves, AUBC, paired tests and win matrix of runs, as HTML, CSV and PNG"),
     "import": ("import_results", "read results of DeepAL+, ALFA-Mix or a plain CSV for a report"),
     "status": ("status", "list the finished, running, failed and missing runs of a sweep"),
