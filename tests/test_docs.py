@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from autoal.version import __version__
 from docs.generate import links, roles, strategies
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,3 +63,24 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         assert ":math:" not in text, page
         fetched = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"?(https?://[^\" >]+)", text)
         assert not fetched, f"{page.name} fetches {fetched}"
+
+
+def test_the_newest_version_is_dated_and_cited() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first, *_ = re.findall(r"^## (\d+\.\d+\.\d+) - (\d{4}-\d{2}-\d{2})$", changes, re.MULTILINE)
+    cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert first[0] == __version__
+    assert f"version: {first[0]}\n" in cited
+    assert f'date-released: "{first[1]}"' in cited
+
+
+def test_the_oldest_versions_are_those_that_the_project_allows() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    used = [name for name in extras if name not in ("bench", "dev", "docs")]
+    wanted = [*project["dependencies"], *(requirement for name in used for requirement in extras[name])]
+    lines = (ROOT / "constraints-lower.txt").read_text(encoding="utf-8").splitlines()
+    oldest = dict(line.split("==") for line in lines if not line.startswith("#"))
+    for requirement in wanted:
+        ((name, bound),) = re.findall(r"^([\w-]+)>=([\d.]+)", requirement)
+        assert (oldest[name] + ".").startswith(bound + "."), f"{requirement}, but the oldest is {oldest[name]}"

@@ -14,7 +14,7 @@ from docs.generate.llms import llms_text
 
 ROOT = links.ROOT
 CONCEPTS = ["concepts.md", "autoal.md", "what_to_expect.md", "does_the_search_pay.md"]
-LAST = ["promises.md"]
+LAST = ["promises.md", "releasing.md"]
 
 
 def sources() -> dict[str, str]:
