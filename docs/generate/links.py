@@ -27,7 +27,7 @@ def page_of(path: str) -> str | None:
     """
     if path in TOP:
         return TOP[path]
-    if path.startswith("docs/") and not path.startswith("docs/generate/"):
+    if path.startswith("docs/") and not path.startswith(("docs/generate/", "docs/notebooks/")):
         return path.removeprefix("docs/")
     if path == "experiments/README.md":
         return "experiments/index.md"

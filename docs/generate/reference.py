@@ -16,12 +16,18 @@ PAGES = {
     "query": (
         "Query strategies",
         "What a strategy is given, what it returns, and how it is found by its name.",
-        ["autoal.query.ask", "autoal.query.contract", "autoal.query.registry", "autoal.training.inference"],
+        [
+            "autoal.query.asking",
+            "autoal.query.plain",
+            "autoal.query.contract",
+            "autoal.query.registry",
+            "autoal.training.inference",
+        ],
     ),
     "testing": (
         "Testing a strategy",
         "The contract that every strategy keeps, as tests to import.",
-        ["autoal.testing"],
+        ["autoal.testing.contract"],
     ),
     "training": (
         "Training",
