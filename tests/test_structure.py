@@ -15,7 +15,7 @@ FLOORS = (
     ("config", "rundir"),
     ("sweeps", "kernels", "data"),
     ("models",),
-    ("training",),
+    ("training", "embedding"),
     ("learned", "query"),
     ("analysis",),
     ("search", "loggers"),

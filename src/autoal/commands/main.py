@@ -18,6 +18,7 @@ COMMANDS = {
     "list": ("listing", "list strategies, datasets, backbones or experiments"),
     "data": ("data", "fetch or verify a dataset before a job needs it"),
     "predict": ("predict", "classes of other samples, by the last checkpoint of a run"),
+    "embed": ("embed", "features of a dataset by a pretrained model, computed once for many experiments"),
     "report": ("report", "curves, AUBC, paired tests and win matrix of runs, as HTML, CSV and PNG"),
     "import": ("import_results", "read results of DeepAL+, ALFA-Mix or a plain CSV for a report"),
     "status": ("status", "list the finished, running, failed and missing runs of a sweep"),
@@ -62,7 +63,8 @@ def _run(words: list[str]) -> int:
         command = cast(Command, importlib.import_module(f"autoal.commands.{module}"))
         parser = argparse.ArgumentParser(prog=f"autoal {words[0]}", description=f"{line[0].upper()}{line[1:]}.")
         command.add_arguments(parser)
-        return command.run(parser.parse_args(words[1:]))
+        # Intermixed: key=value words may stand before, between and after options.
+        return command.run(parser.parse_intermixed_args(words[1:]))
     if words and not words[0].startswith("-"):
         raise unknown_name("command", words[0], COMMANDS)
     epilog = "\n".join(f"  {name:<8} {line}" for name, (_, line) in COMMANDS.items())

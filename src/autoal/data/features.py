@@ -14,6 +14,7 @@ from torch import Tensor
 from autoal.data.archives import DAMAGED
 from autoal.data.base import Dataset, DatasetInfo, Split
 from autoal.data.checks import check_finite
+from autoal.data.embedded import check_finished
 from autoal.data.loading import check_parts
 from autoal.data.memmap import ArraySource, chunks, open_array
 from autoal.data.splits import stratified_split
@@ -106,6 +107,7 @@ class Features(Dataset):
 
 def _open(path: Path, name: str) -> dict[str, npt.NDArray[Any]]:
     if path.is_dir():
+        check_finished(path)
         return {file.stem: open_array(file) for file in sorted(path.glob("*.npy"))}
     if not path.is_file():
         raise AutoALError(

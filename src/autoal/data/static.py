@@ -12,6 +12,7 @@ from torch import Tensor
 from autoal.data.base import SampleSource, Split
 from autoal.data.checks import check_finite
 from autoal.data.digests import join
+from autoal.data.embedded import CARD, check_finished
 from autoal.data.fingerprint import split_digest
 from autoal.data.memmap import ArraySource, chunks, open_array
 from autoal.errors import AutoALError
@@ -61,12 +62,13 @@ def load_static(folder: str | None, train: Split, root: Path, name: str) -> Stat
     file = place / "train_features.npy" if place.is_dir() else place
     if not file.is_file():
         raise AutoALError(f"features={folder}: no {file}; make it with: autoal embed {name} --out {folder}")
+    check_finished(file.parent)
     array = open_array(file)
     if array.ndim != 2 or array.dtype.kind != "f":
         raise AutoALError(f"{file} holds {array.dtype} {array.shape}, not floating (N, F)")
     if len(array) != len(train):
         raise AutoALError(f"{file} has {len(array)} rows, but {name} has {len(train)} training samples")
-    _check_origin(file.with_name("features.json"), train, name)
+    _check_origin(file.with_name(CARD), train, name)
     source = ArraySource(array)
     for rows in chunks(len(source), _CHUNK):
         check_finite(source.fetch(rows), str(file), first_row=int(rows[0]))

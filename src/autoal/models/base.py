@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from autoal.errors import AutoALError
+from autoal.models.preprocessing import Preprocessing
 
 
 class Backbone(nn.Module, ABC):
@@ -26,6 +28,15 @@ class Backbone(nn.Module, ABC):
 
     embedding_dim: int
     stage_dims: tuple[int, ...]
+
+    @classmethod
+    def preprocessing(cls, options: Mapping[str, Any]) -> Preprocessing:
+        """Return the transform of images that the pretrained weights were made with; default ImageNet's usual one.
+
+        Args:
+            options: The backbone's config, with ``pretrained`` and, where a class has several, ``model``.
+        """
+        return Preprocessing()
 
     @abstractmethod
     def stages(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -111,4 +111,6 @@ def fit_state(module: nn.Module, state: Mapping[str, Tensor], where: str, unused
             raise AutoALError(
                 f"{where}: '{name}' has shape {tuple(state[name].shape)}, the network's has {tuple(value.shape)}"
             )
-    module.load_state_dict({name: state.get(name, value) for name, value in own.items()})
+    # Into the module's own dict: it carries the versions that some modules ask for when they load.
+    own.update({name: state[name] for name in own if name in state})
+    module.load_state_dict(own)

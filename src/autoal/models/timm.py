@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from autoal.errors import AutoALError, unknown_name
 from autoal.models.base import Backbone
+from autoal.models.preprocessing import Preprocessing, from_timm
 from autoal.models.pretrained import load_weights
 from autoal.models.shapes import image_shape
 
@@ -55,6 +56,17 @@ class TimmBackbone(Backbone):
         self.embedding_dim = int(embedding.shape[1])
         self.stage_dims = tuple(int(f.shape[1]) for f in features)
 
+    @classmethod
+    def preprocessing(cls, options: Mapping[str, Any]) -> Preprocessing:
+        """Return timm's evaluation transform for the model's name."""
+        timm = _timm()
+        name = str(options["model"])
+        if not timm.is_model(name):
+            raise unknown_name("timm model", name, timm.list_models())
+        config = timm.get_pretrained_cfg(name)
+        found = timm.data.resolve_data_config(pretrained_cfg=config.to_dict() if config else {})
+        return from_timm(found)
+
     def parts(self) -> list[nn.Module]:
         """Return timm's top-level modules that have parameters; a list of blocks counts as its members."""
         parts: list[nn.Module] = []
@@ -72,11 +84,17 @@ class TimmBackbone(Backbone):
         return self.net.forward_head(final, pre_logits=True), list(features)
 
 
-def _create(name: str, pretrained: bool, channels: int, size: tuple[int, int], options: dict[str, Any]) -> Any:
+def _timm() -> Any:
     try:
         import timm
+        import timm.data
     except ImportError as error:
         raise AutoALError("backbone=timm needs the timm library: pip install 'autoal[timm]'") from error
+    return timm
+
+
+def _create(name: str, pretrained: bool, channels: int, size: tuple[int, int], options: dict[str, Any]) -> Any:
+    timm = _timm()
     if not timm.is_model(name):
         raise unknown_name("timm model", name, timm.list_models())
     base = {"pretrained": pretrained, "num_classes": 0, "in_chans": channels} | options
