@@ -13,6 +13,10 @@ class AutoALError(Exception):
     """
 
 
+MOST_NAMES = 100
+"""A message lists all valid names up to this many."""
+
+
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> AutoALError:
     """Build the error for a name that does not exist, with the nearest valid one.
 
@@ -25,6 +29,9 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> AutoALError:
         The error, to be raised by the caller.
     """
     names = sorted(valid)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f" Did you mean '{near[0]}'?" if near else ""
+    if len(names) > MOST_NAMES:
+        some = difflib.get_close_matches(name, names, n=10, cutoff=0.0)
+        return AutoALError(f"unknown {kind} '{name}'.{hint} Nearest of {len(names):,}: {', '.join(some)}")
     return AutoALError(f"unknown {kind} '{name}'.{hint} Valid: {', '.join(names)}")

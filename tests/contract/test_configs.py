@@ -84,5 +84,14 @@ def test_recipe_ignores_strategy_and_seed_and_nothing_else(root: Path) -> None:
         "trainer=cpu",
     ):
         assert recipe_hash(plain(composed(root, same))) == base
+    for same in ("trainer.gradient_clip_algorithm=value", "trainer.accumulate_grad_batches=1"):
+        assert recipe_hash(plain(composed(root, same))) == base  # nothing is clipped, nothing accumulated
+    for other in ("trainer.precision=64-true", "trainer.gradient_clip_val=1", "trainer.accumulate_grad_batches=2"):
+        assert recipe_hash(plain(composed(root, other))) != base
+    clipped = [
+        plain(composed(root, "trainer.gradient_clip_val=1", f"trainer.gradient_clip_algorithm={a}"))
+        for a in ("norm", "value")
+    ]
+    assert recipe_hash(clipped[0]) != recipe_hash(clipped[1])
     for other in ("loop.n_query=21", "dataset=mnist", "backbone.dropout=0.1", "optimizer.lr=0.1"):
         assert recipe_hash(plain(composed(root, other))) != base

@@ -21,9 +21,10 @@ from autoal.data.augment import (
     turn_hue,
     warp,
 )
+from autoal.data.augmentation import Augmentation
 from autoal.data.base import DatasetInfo
 from autoal.data.lattice import apply_moves
-from autoal.data.transforms import Augmentation, InputTransform
+from autoal.data.transforms import InputTransform
 from autoal.errors import AutoALError
 
 ALL = [

@@ -105,7 +105,7 @@ def test_named_sets_can_be_built(name: str) -> None:
         ({"anchor": -1.0}, "anchor"),
         ({"search_share": 1.5}, "search_share"),
         ({"keep": ["searchnot"]}, "searchnet"),
-        ({"ancor": 1.0}, "Did you mean 'anchor'"),
+        ({"ancor": 1.0}, "Did you mean 'strategy.anchor'"),
     ],
 )
 def test_bad_options_name_the_way_out(options: dict[str, object], message: str) -> None:

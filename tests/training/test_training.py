@@ -148,7 +148,9 @@ def test_warm_start_keeps_the_weights(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_diverging_run_is_marked_failed_and_keeps_its_ledger(root: Path, tmp_path: Path) -> None:
-    run = experiment(root, tmp_path / "run", "strategy=margin", "optimizer=sgd", "optimizer.lr=1e18")
+    # Each step multiplies the weights by 1 - 1e6.
+    steep = ("optimizer=sgd", "optimizer.lr=1000", "optimizer.weight_decay=1000")
+    run = experiment(root, tmp_path / "run", "strategy=margin", *steep)
     with pytest.raises(AutoALError, match="training loss is"):
         run.run()
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())

@@ -20,7 +20,8 @@ def run(args: argparse.Namespace) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from autoal.config.command_line import choices, conf_dir, explain
+    from autoal.config.command_line import choices, conf_dir
+    from autoal.config.explain import explain
     from autoal.data.build import build_dataset
     from autoal.data.loading import load_splits
     from autoal.errors import AutoALError, unknown_name

@@ -21,7 +21,7 @@ def train(config: DictConfig) -> float | None:
     from autoal.run.start import run  # heavy imports wait until there is something to run
 
     with errors_in_one_line():
-        val_acc: float | None = run(config, run_directory(config))["val_acc"]
+        val_acc: float | None = run(config, run_directory(config)).get("val_acc")
     return val_acc
 
 

@@ -5,25 +5,30 @@ Imports nothing heavy: ``--help`` answers at once.
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from autoal.config.arguments import quote_paths
+from autoal.config.explain import explain, os_error
+from autoal.config.instantiate import first_line
+from autoal.config.root import check_paths, check_root
+from autoal.config.values import shown
 from autoal.errors import AutoALError
 from autoal.processes.signals import leave_as_usual
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
+
+TRACEBACK = "AUTOAL_TRACEBACK"
+"""Environment variable: 1 shows the traceback of every error; set where the user has set HYDRA_FULL_ERROR=1."""
 
 
 def conf_dir() -> Path:
@@ -61,13 +66,20 @@ def choices(group: str) -> list[str]:
 
 
 def run_directory(config: DictConfig) -> Path:
-    """Return the run directory: the sweep's own in a multirun, else ``paths.run_dir``."""
+    """Return the run directory: the sweep's own in a multirun, else ``paths.run_dir``.
+
+    Raises:
+        AutoALError: If the config has no valid one.
+    """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         return Path(HydraConfig.get().runtime.output_dir)
-    return Path(config.paths.run_dir).absolute()
+    container = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(container, dict)
+    checked = check_root({str(k): v for k, v in container.items()})
+    return Path(check_paths(checked["paths"]).run_dir).absolute()
 
 
 def command_line(main: Callable[[], Any]) -> None:
@@ -79,23 +91,48 @@ def command_line(main: Callable[[], Any]) -> None:
     # With this set Hydra raises its errors instead of printing pages and exiting.
     wanted_trace = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    if wanted_trace == "1":
+        os.environ[TRACEBACK] = "1"
     try:
+        _refuse_rerun(sys.argv[1:])
         main()
-    except AutoALError as error:
-        _fail(str(error), wanted_trace)
-    except (HydraException, OmegaConfBaseException) as error:
-        _fail(explain(error), wanted_trace)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        _fail(error)
     finally:
         leave_as_usual()
         if wanted_trace is None:
             del os.environ["HYDRA_FULL_ERROR"]
 
 
+def in_one_line(error: Exception) -> str:
+    """Say what went wrong in one line, whatever it was.
+
+    An error that nobody expected is a bug, or a state of the machine; the line says where its traceback is.
+    """
+    if isinstance(error, AutoALError):
+        return str(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return explain(error)
+    if isinstance(error, ValueError) and "Config group override" in str(error):
+        return f"{first_line(error)}; a group is chosen by its name, e.g. strategy=random"
+    if isinstance(error, OSError):
+        return str(os_error(error))
+    where = getattr(error, "__notes__", None) or [f"{TRACEBACK}=1 shows the traceback"]
+    return f"unexpected {type(error).__name__}: {shown(first_line(error))}; {where[-1]}"
+
+
+def _refuse_rerun(argv: Sequence[str]) -> None:
+    """Refuse Hydra's rerun, which unpickles a file and so runs whatever is in it."""
+    flags = [word.partition("=")[0] for word in argv if word.startswith("--e")]
+    if any("--experimental-rerun".startswith(flag) for flag in flags):  # argparse takes abbreviations
+        raise AutoALError("--experimental-rerun is not supported; continue a run with resume=RUN_DIRECTORY")
+
+
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """End a single run with one line and status 1 on an error of the user.
+    """End a single run with one line and status 1 on any error.
 
     In a multirun the error goes on to Hydra, which runs the other cells first.
     """
@@ -104,70 +141,14 @@ def errors_in_one_line() -> Iterator[None]:
 
     try:
         yield
-    except AutoALError as error:
+    except Exception as error:
         if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
-        _fail(str(error), None)
+        _fail(error)
 
 
-def _fail(message: str, wanted_trace: str | None) -> None:
-    if wanted_trace == "1":
-        raise
-    print(f"error: {message}", file=sys.stderr)
+def _fail(error: Exception) -> NoReturn:
+    if os.environ.get(TRACEBACK) == "1":
+        raise error
+    print(f"error: {in_one_line(error)}", file=sys.stderr)
     sys.exit(EXIT_ERROR)
-
-
-def explain(error: Exception) -> str:
-    """Put Hydra's and OmegaConf's errors into one line with the nearest valid name."""
-    text = str(error).strip()
-    if match := re.search(r"Could not find '([\w-]+)/([^']+)'", text):
-        return _unknown(match[1], match[2].removesuffix(".yaml"), choices(match[1]))
-    if match := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(match[1])
-    if match := re.search(r"[Nn]o match in the defaults list.*?'([^']+)'", text, re.DOTALL):
-        return _unknown_key(match[1])
-    cause = f" ({str(error.__cause__).strip().splitlines()[0]})" if error.__cause__ else ""
-    return re.sub(r"\s+", " ", text.splitlines()[0] if text else type(error).__name__) + cause
-
-
-def _unknown_key(key: str) -> str:
-    if "@" in key or "/" in key:
-        return f"cannot override '{key}'"
-    group, _, rest = key.rpartition(".")
-    valid = _keys(sys.argv[1:])
-    siblings = [k.rpartition(".")[2] for k in valid if k.rpartition(".")[0] == group]
-    if siblings:
-        return _unknown(f"key of '{group}'" if group else "key", rest, siblings)
-    return _unknown("key", key, valid)
-
-
-def _keys(overrides: Iterable[str]) -> list[str]:
-    """Return every dotted key of the config that the group choices among the overrides compose."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    groups = [o for o in overrides if re.fullmatch(r"\w+=[\w/-]+", o) and (conf_dir() / o.split("=")[0]).is_dir()]
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = compose("train", overrides=groups)
-    found: list[str] = []
-
-    def walk(node: Any, prefix: str) -> None:
-        for name in node:
-            path = f"{prefix}{name}"
-            found.append(path)
-            child = OmegaConf.to_container(config).get(name) if not prefix else node[name]  # type: ignore[union-attr]
-            if isinstance(child, dict):
-                walk(child, f"{path}.")
-
-    container = OmegaConf.to_container(config)
-    assert isinstance(container, dict)
-    walk(container, "")
-    return found
-
-
-def _unknown(kind: str, name: str, valid: Iterable[str]) -> str:
-    names = sorted(set(valid))
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"unknown {kind} '{name}'.{hint} Valid: {', '.join(names)}"

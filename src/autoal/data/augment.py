@@ -7,11 +7,14 @@ Each is called as ``augment(images in 0..1 (B, C, H, W), key, ids (B,))`` and co
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autoal.config.values import Count, NotNegative, Range, Whole
+from autoal.data.augmentation import Augmentation
 from autoal.data.lattice import HorizontalFlip, RandomCrop, VerticalFlip
 from autoal.rng import sample_uniform
 
@@ -25,10 +28,12 @@ __all__ = [
     "VerticalFlip",
 ]
 
+Turn = Annotated[float, Range(0, 0.5)]
+
 _GREY = (0.299, 0.587, 0.114)
 
 
-class ColorJitter:
+class ColorJitter(Augmentation):
     """Change brightness, contrast, saturation and hue, in this order, by per-sample factors.
 
     Saturation and hue leave images alone that do not have three channels.
@@ -41,7 +46,11 @@ class ColorJitter:
     """
 
     def __init__(
-        self, brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0, hue: float = 0.0
+        self,
+        brightness: NotNegative = 0.0,
+        contrast: NotNegative = 0.0,
+        saturation: NotNegative = 0.0,
+        hue: Turn = 0.0,
     ) -> None:
         self._spans = (brightness, contrast, saturation, hue)
 
@@ -118,14 +127,14 @@ def affine(angle: Tensor, shear_x: Tensor, shear_y: Tensor, shift_x: Tensor, shi
     return torch.cat([rotation @ shear, torch.stack([shift_x, shift_y], 1)[:, :, None]], dim=2)
 
 
-class RandomRotation:
+class RandomRotation(Augmentation):
     """Rotate around the centre, bilinear, zeros outside.
 
     Args:
         degrees: The angle is drawn from ``[-degrees, degrees]``.
     """
 
-    def __init__(self, degrees: float = 20.0) -> None:
+    def __init__(self, degrees: NotNegative = 20.0) -> None:
         self.degrees = degrees
 
     def __call__(self, x: Tensor, key: int, ids: Tensor) -> Tensor:
@@ -135,7 +144,7 @@ class RandomRotation:
         return warp(x, affine(angle, zero, zero, zero, zero))
 
 
-class Cutout:
+class Cutout(Augmentation):
     """Set a square to zero (DeVries, Taylor 2017, https://arxiv.org/abs/1708.04552).
 
     The square's centre is uniform over the image, so it may stick out.
@@ -144,7 +153,7 @@ class Cutout:
         size: Side in pixels.
     """
 
-    def __init__(self, size: int = 16) -> None:
+    def __init__(self, size: Whole = 16) -> None:
         self.size = size
 
     def __call__(self, x: Tensor, key: int, ids: Tensor) -> Tensor:
@@ -160,7 +169,7 @@ class Cutout:
         return x.masked_fill(hole, 0)
 
 
-class RandAugmentLite:
+class RandAugmentLite(Augmentation):
     """A batched subset of RandAugment (Cubuk et al. 2020, https://arxiv.org/abs/1909.13719).
 
     Each sample draws ``n`` of ten operations with equal probability: identity, brightness, contrast,
@@ -170,12 +179,12 @@ class RandAugmentLite:
 
     Args:
         n: Operations per sample.
-        magnitude: Strength, 0..10.
+        magnitude: NotNegative, 0..10.
     """
 
     _N_OPS = 10
 
-    def __init__(self, n: int = 2, magnitude: float = 9.0) -> None:
+    def __init__(self, n: Count = 2, magnitude: Annotated[float, Range(0, 10)] = 9.0) -> None:
         if n < 1 or not 0 <= magnitude <= 10:
             raise ValueError(f"RandAugmentLite(n={n}, magnitude={magnitude}): n from 1, magnitude in 0..10")
         self.n = n

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from autoal.data.augmentation import Augmentation
 from autoal.data.base import Dataset, Split
 from autoal.data.batch import Batch
 from autoal.data.loader import EvalLoader, TrainLoader
@@ -17,7 +18,7 @@ from autoal.data.loading import load_splits
 from autoal.data.oracle import Oracle
 from autoal.data.pool import Pool
 from autoal.data.static import StaticFeatures, load_static
-from autoal.data.transforms import Augmentation, InputTransform
+from autoal.data.transforms import InputTransform
 from autoal.distributed import World
 from autoal.rng import generator, stream_seed
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 
+from autoal.config.values import Range
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
 
 
@@ -19,7 +20,7 @@ class Digits(Dataset):
 
     needs_files: ClassVar[bool] = False
 
-    def __init__(self, test_size: int = 597) -> None:
+    def __init__(self, test_size: Annotated[int, Range(1, 1796)] = 597) -> None:
         self._test_size = test_size
         self.info = DatasetInfo(
             name="digits",

@@ -6,13 +6,15 @@ and a flip cost one gather on ``uint8`` data.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from autoal.config.values import Share, Whole
+from autoal.data.augmentation import Augmentation
 from autoal.rng import sample_uniform
 
 
@@ -37,7 +39,7 @@ def _compose(first: Tensor, second: Tensor) -> Tensor:
     return torch.where(second < 0, -1, through)
 
 
-class LatticeAugmentation(ABC):
+class LatticeAugmentation(Augmentation):
     """A random move of whole pixels, one per sample."""
 
     @abstractmethod
@@ -88,7 +90,7 @@ class RandomCrop(LatticeAugmentation):
         padding: Pixels on each side.
     """
 
-    def __init__(self, padding: int = 4) -> None:
+    def __init__(self, padding: Whole = 4) -> None:
         if padding < 0:
             raise ValueError(f"padding={padding} is negative")
         self.padding = padding
@@ -112,7 +114,7 @@ class HorizontalFlip(LatticeAugmentation):
         p: Probability.
     """
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: Share = 0.5) -> None:
         self.p = p
 
     def move(self, key: int, ids: Tensor, height: int, width: int) -> Move:
@@ -129,7 +131,7 @@ class VerticalFlip(LatticeAugmentation):
         p: Probability.
     """
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: Share = 0.5) -> None:
         self.p = p
 
     def move(self, key: int, ids: Tensor, height: int, width: int) -> Move:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from autoal.data.augmentation import Augmentation
 from autoal.data.base import DatasetInfo
 from autoal.data.lattice import LatticeAugmentation, apply_moves
 from autoal.errors import AutoALError
 from autoal.rng import stream_seed
-
-Augmentation = Callable[[Tensor, int, Tensor], Tensor]
-"""``augment(images in 0..1 (B, C, H, W), key, ids (B,)) -> images``; random per sample, keyed by id."""
 
 
 class InputTransform:

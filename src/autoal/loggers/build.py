@@ -6,7 +6,9 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from autoal.errors import unknown_name
+from autoal.config.instantiate import plan_class
+from autoal.config.values import check, shown
+from autoal.errors import AutoALError, unknown_name
 from autoal.loggers.base import RunListener
 
 LOGGERS = {"csv": None, "wandb": "WandbLogger", "tensorboard": "TensorBoardLogger"}
@@ -20,14 +22,18 @@ def build_loggers(config: Mapping[str, Any]) -> list[RunListener]:
         config: One mapping of options per logger name.
 
     Raises:
-        AutoALError: If a name does not exist.
+        AutoALError: If a name does not exist, or an option is not valid.
     """
     loggers: list[RunListener] = []
     for name, options in config.items():
         if name not in LOGGERS:
-            raise unknown_name("logger", name, LOGGERS)
+            raise unknown_name("logger", shown(name), LOGGERS)
+        if not isinstance(options, Mapping | None):
+            raise AutoALError(f"logger.{name}={shown(options)} is not a mapping of options")
         cls = LOGGERS[name]
-        if cls is not None:
-            module = importlib.import_module(f"autoal.loggers.{name}")
-            loggers.append(getattr(module, cls)(**(options or {})))
+        if cls is None:
+            check(f"logger.{name}", options or {}, {})
+            continue
+        module = importlib.import_module(f"autoal.loggers.{name}")
+        loggers.append(plan_class(f"logger.{name}", getattr(module, cls), options or {}, RunListener).build())
     return loggers

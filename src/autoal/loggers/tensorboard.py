@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autoal.config.values import Whole
 from autoal.errors import AutoALError
 from autoal.loggers.base import BoughtBatch, Row, RunInfo, RunListener
 from autoal.loggers.metrics import epoch_prefix, round_metrics
@@ -17,7 +18,7 @@ class TensorBoardLogger(RunListener):
         n_images: Images per round; 0 writes none.
     """
 
-    def __init__(self, n_images: int = 32) -> None:
+    def __init__(self, n_images: Whole = 32) -> None:
         self.n_images = n_images
         self._writer: Any = None
 

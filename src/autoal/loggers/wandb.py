@@ -6,11 +6,12 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 
+from autoal.config.values import Text, Whole
 from autoal.files import atomic_open
 from autoal.loggers.base import BoughtBatch, Row, RunInfo, RunListener
 from autoal.loggers.metrics import epoch_prefix, round_metrics
@@ -33,11 +34,11 @@ class WandbLogger(RunListener):
 
     def __init__(
         self,
-        project: str = "autoal",
+        project: Text = "autoal",
         entity: str | None = None,
-        mode: str | None = None,
+        mode: Literal["online", "offline", "disabled"] | None = None,
         tags: Sequence[str] = (),
-        n_images: int = 32,
+        n_images: Whole = 32,
     ) -> None:
         self.project = project
         self.entity = entity

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from autoal.errors import AutoALError, unknown_name
-
-INITIAL_SETS = ("random", "class_balanced")
+from autoal.config.values import Count, Range, Whole, check, settings_of
+from autoal.errors import AutoALError
 
 
 @dataclass(frozen=True)
@@ -32,19 +31,19 @@ class LoopConfig:
         name: Name of the preset.
     """
 
-    n_init: int
-    n_query: int
-    n_rounds: int
-    init: str = "random"
-    epochs: int = 100
-    batch_size: int = 64
-    eval_batch_size: int = 1024
-    stop_train_acc: float | None = None
+    n_init: Count
+    n_query: Count
+    n_rounds: Whole
+    init: Literal["random", "class_balanced"] = "random"
+    epochs: Count = 100
+    batch_size: Count = 64
+    eval_batch_size: Count = 1024
+    stop_train_acc: Annotated[float, Range(0, 1, "(]")] | None = None
     warm_start: bool = False
-    n_val: int = 0
-    patience: int | None = None
+    n_val: Whole = 0
+    patience: Count | None = None
     keep_best: bool = False
-    checkpoint_every: int = 0
+    checkpoint_every: Whole = 0
     name: str = ""
 
     @classmethod
@@ -54,23 +53,7 @@ class LoopConfig:
         Raises:
             AutoALError: Naming the key, its value and what is valid.
         """
-        known = [f.name for f in fields(cls)]
-        for key in config:
-            if str(key) not in known:
-                raise unknown_name("loop key", f"{key}", known)
-        loop = cls(**{str(k): v for k, v in config.items()})
-        for key in ("n_init", "n_query", "epochs", "batch_size", "eval_batch_size"):
-            _check_int(key, getattr(loop, key), 1)
-        for key in ("n_rounds", "n_val", "checkpoint_every"):
-            _check_int(key, getattr(loop, key), 0)
-        if loop.patience is not None:
-            _check_int("patience", loop.patience, 1)
-        if loop.init not in INITIAL_SETS:
-            raise unknown_name("loop.init", loop.init, INITIAL_SETS)
-        if loop.stop_train_acc is not None and not 0 < loop.stop_train_acc <= 1:
-            raise AutoALError(
-                f"loop.stop_train_acc={loop.stop_train_acc} is not in (0, 1]; null trains to the end"
-            )
+        loop = cls(**check("loop", config, settings_of(cls)))
         if (loop.patience is not None or loop.keep_best) and loop.n_val == 0:
             raise AutoALError("loop.patience and loop.keep_best need a validation split: set loop.n_val > 0")
         return loop
@@ -96,8 +79,3 @@ class LoopConfig:
                 f"the budget n_init {self.n_init}{val} + n_rounds {self.n_rounds} * n_query {self.n_query} "
                 f"= {total} is larger than the pool of {n_buyable} samples"
             )
-
-
-def _check_int(key: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise AutoALError(f"loop.{key}={value} is not an integer of at least {least}")

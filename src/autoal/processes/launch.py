@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,7 @@ class Job:
         overrides: The command line's overrides, for the record.
         resume: Whether to continue what stands in the run directory.
         parent: Process id of the supervisor.
+        trust: What the command line trusts, see :func:`autoal.run.start.trusted`.
     """
 
     config: dict[str, Any]
@@ -167,10 +168,16 @@ class Job:
     overrides: list[str]
     resume: bool
     parent: int
+    trust: list[str] = field(default_factory=list)
 
 
 def run_ranks(
-    place: Placement, config: Mapping[str, Any], run_dir: Path, overrides: Sequence[str], resume: bool
+    place: Placement,
+    config: Mapping[str, Any],
+    run_dir: Path,
+    overrides: Sequence[str],
+    resume: bool,
+    trust: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run an experiment on several processes of this machine and wait for them.
 
@@ -180,6 +187,7 @@ def run_ranks(
         run_dir: The run directory.
         overrides: The command line's overrides, for the record.
         resume: Whether to continue what stands in the run directory.
+        trust: What the command line trusts.
 
     Returns:
         The content of ``summary.json``; empty on machines other than the first.
@@ -189,7 +197,7 @@ def run_ranks(
     """
     stop = StopRequest()
     with tempfile.TemporaryDirectory(prefix="autoal-ranks-") as folder:
-        job = Job(dict(config), str(run_dir), list(overrides), resume, os.getpid())
+        job = Job(dict(config), str(run_dir), list(overrides), resume, os.getpid(), list(trust))
         job_file = Path(folder) / "job.json"
         job_file.write_text(json.dumps(asdict(job)), encoding="utf-8")
         command = [sys.executable, "-m", "autoal.run.rank", str(job_file)]

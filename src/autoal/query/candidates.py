@@ -29,7 +29,9 @@ class CandidateStrategy(QueryStrategy):
     def __init__(self, candidates: Sequence[str | Mapping[str, Any]]) -> None:
         if isinstance(candidates, str) or len(candidates) < 2:
             raise AutoALError(f"{self.name}: candidates={candidates} must list at least two strategies")
-        self.arms: list[QueryStrategy] = [build(spec) for spec in candidates]
+        self.arms: list[QueryStrategy] = [
+            build(spec, f"strategy.candidates[{i}]") for i, spec in enumerate(candidates)
+        ]
         names = [arm.name for arm in self.arms]
         self.labels = [n if names.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(names)]
 

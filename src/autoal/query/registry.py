@@ -7,6 +7,8 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from autoal.config.instantiate import locate, plan_class
+from autoal.config.values import shown
 from autoal.errors import AutoALError, unknown_name
 from autoal.query.contract import QueryStrategy
 
@@ -35,22 +37,26 @@ def strategies() -> dict[str, type[QueryStrategy]]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def build(spec: str | Mapping[str, Any]) -> QueryStrategy:
+def build(spec: str | Mapping[str, Any], key: str = "strategy") -> QueryStrategy:
     """Make a strategy from its name, or from a mapping of ``name`` and constructor arguments.
 
     Args:
         spec: ``"margin"`` or ``{"name": "alfamix", "alpha_cap": 0.2}``.
+        key: Its place in the config, for messages.
 
     Raises:
-        AutoALError: If no strategy has that name, or it takes no such argument.
+        AutoALError: If no strategy has that name, or an argument is not valid.
     """
+    if not isinstance(spec, str | Mapping):
+        raise AutoALError(f"{key}={shown(spec)} is neither a strategy's name nor a mapping with one")
     options: dict[str, Any] = {"name": spec} if isinstance(spec, str) else {str(k): v for k, v in spec.items()}
-    name = str(options.pop("name", ""))
-    options.pop("_target_", None)
-    known = strategies()
-    if name not in known:
-        raise unknown_name("strategy", name, known)
-    try:
-        return known[name](**options)
-    except TypeError as error:
-        raise AutoALError(f"strategy '{name}': {error}") from error
+    name = options.pop("name", None)
+    if "_target_" in options:
+        cls = locate(key, options.pop("_target_"), QueryStrategy)
+    else:
+        known = strategies()
+        if not isinstance(name, str) or name not in known:
+            raise unknown_name(key, shown(name), known)
+        cls = known[name]
+    built: QueryStrategy = plan_class(key, cls, options, QueryStrategy).build()
+    return built

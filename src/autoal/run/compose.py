@@ -10,7 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from autoal.config.command_line import choices, conf_dir, explain
+from autoal.config.command_line import choices, conf_dir
+from autoal.config.explain import explain
 from autoal.errors import AutoALError, unknown_name
 
 GROUPS = ("dataset", "backbone", "strategy", "optimizer", "loop", "trainer", "logger", "paths")

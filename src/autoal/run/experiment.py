@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ import lightning.pytorch as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from autoal.config.instantiate import admit, first_line
+from autoal.config.root import check_root
+from autoal.config.training import TrainerSettings
 from autoal.console.invocation import resume_command
 from autoal.console.terminal import say
 from autoal.data.build import build_augmentations, build_dataset
@@ -29,7 +33,7 @@ from autoal.logs import log_to
 from autoal.loop.callback import ActiveLearning
 from autoal.loop.settings import LoopConfig
 from autoal.loop.view import make_view
-from autoal.models.build import ClassifierFactory
+from autoal.models.build import ClassifierFactory, plan_backbone
 from autoal.processes.launch import global_rank
 from autoal.processes.signals import Stopped, StopRequest
 from autoal.query.contract import QueryStrategy
@@ -78,6 +82,7 @@ class Experiment:
         run_dir: Path,
         overrides: Sequence[str] = (),
         resume: bool = False,
+        trust: Sequence[str] = (),
     ) -> Experiment:
         """Instantiate and check every part.
 
@@ -86,21 +91,24 @@ class Experiment:
             run_dir: The run directory.
             overrides: The command line's overrides, for the record.
             resume: Whether the run in the directory is to be continued, with its number of threads.
+            trust: Packages, modules or classes, besides this package's, that the config may name.
 
         Raises:
             AutoALError: For any bad value, before a file is written.
         """
-        cfg = _plain(config)
+        cfg = check_root(_plain(config))
         if resume:
             take_threads(RunDir(run_dir))
+        admit(cfg, trust)
         seed = cfg["seed"]
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise AutoALError(f"seed={seed} is not an integer of at least 0")
         loop = LoopConfig.from_config(cfg["loop"])
+        placing = TrainerSettings.from_config(cfg["trainer"])
         strategy = build_strategy(cfg["strategy"])
-        dataset = build_dataset(cfg["dataset"])
         recipe = OptimizerRecipe(cfg["optimizer"], loop.epochs)
-        recipe.check_precision(str(cfg["trainer"].get("precision")))
+        recipe.check_precision(placing.precision)
+        plan_backbone(cfg["backbone"])
+        build_loggers(cfg["logger"])
+        dataset = build_dataset(cfg["dataset"])
         data = ActiveLearningDataModule(
             dataset,
             Path(cfg["paths"]["data_dir"]),
@@ -108,8 +116,8 @@ class Experiment:
             batch_size=None if recipe.full_batch else loop.batch_size,
             eval_batch_size=loop.eval_batch_size,
             augmentations=build_augmentations(cfg["dataset"].get("augment") or []),
-            max_device_bytes=int(float(cfg["trainer"].get("data_on_device_gib", 4.0)) * 2**30),
-            prefetch=int(cfg["trainer"].get("prefetch", 2)),
+            max_device_bytes=int(placing.data_on_device_gib * 2**30),
+            prefetch=placing.prefetch,
         )
         data.setup()
         loop.check_pool(len(data.pool.unlabelled))
@@ -117,6 +125,7 @@ class Experiment:
         task = Task(factory, recipe, data, seed, loop.epochs, loop.stop_train_acc)
         module = LitClassifier(task.initial_net(), recipe, strategy.training_hook(task))
         strategy.check(module.net)
+        recipe.optimizer(module.net.parameters())  # some optimisers refuse some networks
         return cls(cfg, RunDir(run_dir), strategy, loop, task, module, overrides)
 
     def run(self, resume: bool = False) -> dict[str, Any]:
@@ -151,7 +160,8 @@ class Experiment:
             signum = error.signum if isinstance(error, Stopped) else stop.signum
             signum = 0 if isinstance(error, AutoALError) else signum
             if not signum:
-                message = (str(error).splitlines() or [type(error).__name__])[0]
+                message = first_line(error)
+                self._keep_traceback(error)
                 raise
             # A rank that was told to stop takes others with it, whose connections then break.
             status, message = "interrupted", f"continue with: {resume_command(self.run_dir.path)}"
@@ -164,6 +174,17 @@ class Experiment:
         if self._main:
             self._farewell(callback, said)
         return said
+
+    def _keep_traceback(self, error: BaseException) -> None:
+        """Write what nobody expected into ``train.log`` and say in a note of the error that it is there."""
+        if isinstance(error, AutoALError | KeyboardInterrupt):
+            return
+        try:
+            with self.run_dir.log_file.open("a", encoding="utf-8") as file:
+                traceback.print_exception(error, file=file)
+        except OSError:
+            return
+        error.add_note(f"the traceback is in {self.run_dir.log_file}")
 
     def _open(self, resume: bool, callback: ActiveLearning, trainer: pl.Trainer) -> Found | None:
         """Claim the directory and write its first files; returns the checkpoint to go on from.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autoal.config.command_line import in_one_line
 from autoal.errors import AutoALError
 from autoal.processes.launch import Job
 from autoal.processes.signals import EXIT_INTERRUPTED, leave_until_ready
@@ -37,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _report(path, {"error": str(error), "explained": True})
         return 1
     except Exception as error:
-        traceback.print_exc()
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        _report(path, {"error": first, "explained": False})
+        if not getattr(error, "__notes__", None):
+            traceback.print_exc()  # it has not got as far as the run's log
+        _report(path, {"error": in_one_line(error), "explained": False})
         return 1
     _report(path, {"summary": summary})
     return 0
@@ -50,7 +51,8 @@ def _run(job: Job) -> dict[str, Any]:
     from autoal.run.experiment import Experiment  # after the parent is watched: the import takes seconds
 
     quiet()
-    return Experiment.build(job.config, Path(job.run_dir), job.overrides, job.resume).run(job.resume)
+    built = Experiment.build(job.config, Path(job.run_dir), job.overrides, job.resume, job.trust)
+    return built.run(job.resume)
 
 
 def _end_with(parent: int) -> None:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from autoal.errors import unknown_name
+from autoal.config.instantiate import targets
+from autoal.config.root import check_root
 from autoal.logs import quiet
+from autoal.loop.settings import LoopConfig
 from autoal.processes.launch import placement, run_ranks
 from autoal.rundir.resume import Start, resumed, same_cell
-
-ROOT_KEYS = (
-    "dataset",
-    "backbone",
-    "strategy",
-    "optimizer",
-    "loop",
-    "trainer",
-    "logger",
-    "paths",
-    "seed",
-    "resume",
-)
 
 
 def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
@@ -40,31 +31,50 @@ def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     Raises:
         AutoALError: For any error of the user.
     """
-    for key in config:
-        if key not in ROOT_KEYS:
-            raise unknown_name("key", str(key), ROOT_KEYS)
-    start = _start(config, run_dir)
+    composed = _plain(config)
+    start = _start(composed, run_dir)
+    trust = trusted(composed)
     if start.summary is not None:
         print(f"finished already: {start.run_dir}")
         return start.summary
     place = placement(start.config["trainer"])
     if place is not None:
-        return run_ranks(place, start.config, start.run_dir, overrides(), start.resume)
+        return run_ranks(place, start.config, start.run_dir, overrides(), start.resume, trust)
     from autoal.run.experiment import Experiment  # heavy, and not needed by a process that only starts others
 
     quiet()  # after Lightning's import, which sets up its loggers
-    return Experiment.build(start.config, start.run_dir, overrides(), start.resume).run(start.resume)
+    built = Experiment.build(start.config, start.run_dir, overrides(), start.resume, trust)
+    return built.run(start.resume)
 
 
-def _start(config: DictConfig, run_dir: Path) -> Start:
-    composed = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(composed, dict)
-    plain = {str(k): v for k, v in composed.items()}
-    if plain.get("resume"):
-        return resumed(Path(str(plain["resume"])).absolute(), plain, overrides())
-    if _may_stand_there():
-        return same_cell(run_dir, plain)
-    return Start(plain, run_dir, resume=False)
+def _plain(config: DictConfig) -> dict[str, Any]:
+    container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(container, dict)
+    return check_root({str(k): v for k, v in container.items()})
+
+
+def trusted(composed: Mapping[str, Any]) -> list[str]:
+    """Return what this command line names as trusted: its ``trust``, and every class that it composes.
+
+    A run directory that is resumed is no part of it: what its config names counts only if this command line
+    names it too.
+
+    Args:
+        composed: The config that this command line composes.
+    """
+    return [*(composed.get("trust") or ()), *(target for _, target in targets(composed))]
+
+
+def _start(composed: dict[str, Any], run_dir: Path) -> Start:
+    if composed.get("resume"):
+        start = resumed(Path(str(composed["resume"])).absolute(), composed, overrides())
+    elif _may_stand_there():
+        start = same_cell(run_dir, composed)
+    else:
+        start = Start(composed, run_dir, resume=False)
+    config = check_root(start.config)
+    LoopConfig.from_config(config["loop"])
+    return replace(start, config=config)
 
 
 def _may_stand_there() -> bool:

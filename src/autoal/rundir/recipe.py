@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 RECIPE_GROUPS = ("dataset", "backbone", "optimizer", "loop")
-RECIPE_TRAINER_KEYS = ("precision", "gradient_clip_val", "sync_batchnorm")
+RECIPE_TRAINER_KEYS = (
+    *("precision", "gradient_clip_val", "gradient_clip_algorithm"),
+    *("accumulate_grad_batches", "sync_batchnorm"),
+)
+NEUTRAL = {"gradient_clip_algorithm": (None, "norm"), "accumulate_grad_batches": (None, 1)}
+"""Values of trainer keys at which they change nothing."""
 
 NOT_RECIPE = {
     "dataset": ("cache", "workers", "verify", "allow_outside"),
@@ -25,7 +30,14 @@ def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
         skip = NOT_RECIPE.get(group, ())
         recipe[group] = {k: v for k, v in dict(config[group]).items() if k not in skip}
     trainer = dict(config["trainer"])
-    recipe["trainer"] = {k: trainer.get(k) for k in RECIPE_TRAINER_KEYS}
+    recipe["trainer"] = {
+        # A key at its neutral value is left out, so that the hash of a plain run stays what it was.
+        k: trainer.get(k)
+        for k in RECIPE_TRAINER_KEYS
+        if trainer.get(k) not in NEUTRAL.get(k, ())
+    }
+    if not recipe["trainer"]["gradient_clip_val"]:
+        recipe["trainer"].pop("gradient_clip_algorithm", None)
     return recipe
 
 

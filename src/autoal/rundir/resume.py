@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
+from autoal.config.values import shown
 from autoal.errors import AutoALError
-from autoal.rundir.recipe import NOT_RECIPE, RECIPE_TRAINER_KEYS, recipe_of
+from autoal.rundir.recipe import NOT_RECIPE, RECIPE_GROUPS, RECIPE_TRAINER_KEYS, recipe_of
 
 FREE_GROUPS = ("trainer", "paths", "logger")
 """Groups that a resume may change, but for the trainer's keys that belong to the recipe."""
@@ -48,7 +49,7 @@ def resumed(run_dir: Path, composed: Mapping[str, Any], overrides: Sequence[str]
     config = _own_config(run_dir)
     for key in (_key(o) for o in overrides):
         group, _, rest = key.partition(".")
-        if key in ("resume", "") or group == "hydra":
+        if key in ("resume", "trust", "") or group == "hydra":
             continue
         if group in FREE_GROUPS or rest in NOT_RECIPE.get(group, ()):
             _copy(config, composed, key)
@@ -89,8 +90,10 @@ def _finished(summary: Mapping[str, Any] | None) -> bool:
 def read_summary(run_dir: Path) -> dict[str, Any] | None:
     """Read a run's ``summary.json``; None where there is none that can be read."""
     try:
-        summary: dict[str, Any] = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(summary, dict):
         return None
     return summary
 
@@ -98,12 +101,19 @@ def read_summary(run_dir: Path) -> dict[str, Any] | None:
 def _own_config(run_dir: Path) -> dict[str, Any]:
     path = run_dir / ".hydra" / "config.yaml"
     try:
-        config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise AutoALError(f"{run_dir} holds no run to resume (no .hydra/config.yaml)") from error
-    except (OSError, yaml.YAMLError) as error:
-        raise AutoALError(f"cannot read {path}: {error}") from error
-    return config
+        raise AutoALError(f"{shown(run_dir)} holds no run to resume (no .hydra/config.yaml)") from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        # A YAML tag that would make an object is an error of the safe loader, too.
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise AutoALError(f"cannot read {shown(path)}: {shown(reason)}") from error
+    if not isinstance(config, dict):
+        raise AutoALError(f"{path} is damaged: it is not the config of a run")
+    missing = [group for group in (*RECIPE_GROUPS, "trainer") if not isinstance(config.get(group), dict)]
+    if missing:
+        raise AutoALError(f"{path} is damaged: it has no {missing[0]}")
+    return {str(k): v for k, v in config.items()}
 
 
 def _refuse_other_recipe(run_dir: Path, config: Mapping[str, Any]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from autoal.config.values import Count, LearningRate, NotNegative, Positive, Range, check, settings_of
 from autoal.errors import AutoALError, unknown_name
 
 CANDIDATE_SETS: dict[str, tuple[str, ...]] = {
@@ -17,27 +17,6 @@ CANDIDATE_SETS: dict[str, tuple[str, ...]] = {
     "batch": ("margin", "entropy", "kmeans", "kcenter", "badge", "alfamix"),
 }
 """Named sets of candidates: those of the paper's Fig. 4, and one with batch-aware methods."""
-
-_WORDS: dict[str, tuple[str, ...]] = {
-    "grading": ("binary", "linear"),
-    "vote_model": ("fitnet", "task"),
-    "weights": ("equal", "fixed", "global", "sample"),
-    "searchnet": ("full", "resnet", "loss_prediction"),
-    "features": ("full", "frozen"),
-    "objective": ("softmax", "sigmoid", "released"),
-    "threshold": ("quantile", "gmm"),
-    "warmup": ("task", "steps"),
-    "fitnet_batch": ("next", "same"),
-    "query": ("kmeans", "topb", "released"),
-    "query_weight": ("margin", "none"),
-    "searchnet_optimizer": ("adam", "sgd"),
-}
-_NETWORKS = ("searchnet", "fitnet")
-_POSITIVE = (
-    *("window", "temperature", "warmup_steps", "steps", "batch_size", "cycles", "gmm_components", "gmm_refit"),
-    *("fitnet_lr", "loss_prediction_lr", "query_iterations"),
-)
-_NON_NEGATIVE = ("anchor", "budget_penalty", "ranking", "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -88,69 +67,48 @@ class SearchOptions:
         query_iterations: Lloyd iterations of the query.
     """
 
-    candidates: Any = "paper7"
-    grading: str = "linear"
-    window: float = 10.0
-    search_share: float | None = 0.1
-    vote_model: str = "fitnet"
-    weights: str = "global"
+    candidates: str | Sequence[str | Mapping[str, Any]] = "paper7"
+    grading: Literal["binary", "linear"] = "linear"
+    window: Positive = 10.0
+    search_share: Annotated[float, Range(0, 1, "(]")] | None = 0.1
+    vote_model: Literal["fitnet", "task"] = "fitnet"
+    weights: Literal["equal", "fixed", "global", "sample"] = "global"
     prior: Mapping[str, float] | None = field(default_factory=lambda: {"margin": 0.75})
-    searchnet: str = "full"
-    features: str = "full"
-    objective: str = "softmax"
-    threshold: str = "quantile"
-    gmm_components: int = 5
-    gmm_refit: int = 20
-    temperature: float = 0.3
-    anchor: float = 1.0
-    budget_penalty: float = 0.0
-    ranking: float = 1.0
-    warmup: str = "task"
-    warmup_steps: int = 200
-    steps: int = 133
+    searchnet: Literal["full", "resnet", "loss_prediction"] = "full"
+    features: Literal["full", "frozen"] = "full"
+    objective: Literal["softmax", "sigmoid", "released"] = "softmax"
+    threshold: Literal["quantile", "gmm"] = "quantile"
+    gmm_components: Count = 5
+    gmm_refit: Count = 20
+    temperature: Positive = 0.3
+    anchor: NotNegative = 1.0
+    budget_penalty: NotNegative = 0.0
+    ranking: NotNegative = 1.0
+    warmup: Literal["task", "steps"] = "task"
+    warmup_steps: Count = 200
+    steps: Count = 133
     alternate: bool = False
-    fitnet_batch: str = "next"
-    batch_size: int = 128
-    cycles: int = 1
-    keep: Sequence[str] = ()
-    searchnet_optimizer: str = "adam"
-    searchnet_lr: float | None = None
-    loss_prediction_lr: float = 0.001
-    fitnet_lr: float = 0.005
-    weight_decay: float = 0.0
-    query: str = "kmeans"
-    query_weight: str = "margin"
-    query_iterations: int = 10
-
-    def __post_init__(self) -> None:
-        for key, words in _WORDS.items():
-            if getattr(self, key) not in words:
-                raise unknown_name(f"strategy.{key}", str(getattr(self, key)), words)
-        for key in self.keep:
-            if key not in _NETWORKS:
-                raise unknown_name("network in strategy.keep", str(key), _NETWORKS)
-        for key in _POSITIVE:
-            if getattr(self, key) <= 0:
-                raise AutoALError(f"strategy.{key}={getattr(self, key)} is not positive")
-        for key in _NON_NEGATIVE:
-            if getattr(self, key) < 0:
-                raise AutoALError(f"strategy.{key}={getattr(self, key)} is negative")
-        if self.search_share is not None and not 0 < self.search_share <= 1:
-            raise AutoALError(f"strategy.search_share={self.search_share} is not in (0, 1]")
-        if self.searchnet_lr is not None and self.searchnet_lr <= 0:
-            raise AutoALError(f"strategy.searchnet_lr={self.searchnet_lr} is not positive")
+    fitnet_batch: Literal["next", "same"] = "next"
+    batch_size: Count = 128
+    cycles: Count = 1
+    keep: Sequence[Literal["searchnet", "fitnet"]] = ()
+    searchnet_optimizer: Literal["adam", "sgd"] = "adam"
+    searchnet_lr: LearningRate | None = None
+    loss_prediction_lr: LearningRate = 0.001
+    fitnet_lr: LearningRate = 0.005
+    weight_decay: NotNegative = 0.0
+    query: Literal["kmeans", "topb", "released"] = "kmeans"
+    query_weight: Literal["margin", "none"] = "margin"
+    query_iterations: Count = 10
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> SearchOptions:
-        """Make options from a config, naming the nearest valid key for one that does not exist."""
-        known = [f.name for f in dataclasses.fields(cls)]
-        for key in options:
-            if key not in known:
-                raise unknown_name("option of strategy autoal:", key, known)
-        values = dict(options)
-        if values.get("keep") is not None:
-            values["keep"] = tuple(values["keep"])
-        return cls(**values)
+        """Make options from a config.
+
+        Raises:
+            AutoALError: Naming the key, its value and what is valid, or the nearest valid key.
+        """
+        return cls(**check("strategy", options, settings_of(cls)))
 
     @property
     def searches(self) -> bool:

@@ -29,7 +29,7 @@ class Candidates:
     @classmethod
     def of(cls, options: SearchOptions) -> Candidates:
         """Build the candidates of a config; a name that comes twice gets a number."""
-        built = [build(spec) for spec in options.candidate_specs()]
+        built = [build(spec, f"strategy.candidates[{i}]") for i, spec in enumerate(options.candidate_specs())]
         names: list[str] = []
         for strategy in built:
             same = sum(s.name == strategy.name for s in built[: len(names)])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autoal import kernels
+from autoal.config.values import Count, Positive
 from autoal.errors import AutoALError
 from autoal.kernels.adversarial import Forward
 from autoal.kernels.types import Picks
@@ -24,7 +25,7 @@ class _Adversarial(QueryStrategy):
         batch_size: Samples perturbed at a time.
     """
 
-    def __init__(self, max_iter: int = 50, batch_size: int = 256) -> None:
+    def __init__(self, max_iter: Count = 50, batch_size: Count = 256) -> None:
         if max_iter < 1 or batch_size < 1:
             raise AutoALError(
                 f"strategy '{self.name}': max_iter={max_iter}, batch_size={batch_size}; both must be at least 1"
@@ -74,7 +75,7 @@ class AdversarialBIM(_Adversarial):
         "ICLR workshop 2017",
     )
 
-    def __init__(self, eps: float = 0.05, max_iter: int = 50, batch_size: int = 256) -> None:
+    def __init__(self, eps: Positive = 0.05, max_iter: Count = 50, batch_size: Count = 256) -> None:
         super().__init__(max_iter, batch_size)
         if not eps > 0:
             raise AutoALError(f"strategy '{self.name}': eps={eps}, but the step must be positive")
@@ -102,7 +103,7 @@ class AdversarialDeepFool(_Adversarial):
         "arXiv 2018",
     )
 
-    def __init__(self, max_iter: int = 50, max_classes: int | None = None, batch_size: int = 256) -> None:
+    def __init__(self, max_iter: Count = 50, max_classes: Count | None = None, batch_size: Count = 256) -> None:
         super().__init__(max_iter, batch_size)
         if max_classes is not None and max_classes < 1:
             raise AutoALError(f"strategy '{self.name}': max_classes={max_classes}, but at least 1 is needed")

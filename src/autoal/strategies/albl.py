@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from autoal.config.values import Count, Range
 from autoal.kernels.types import Picks
 from autoal.learned.exp4p import Exp4P
 from autoal.query.candidates import CandidateStrategy, bought_rows
@@ -49,8 +50,8 @@ class ALBL(CandidateStrategy):
     def __init__(
         self,
         candidates: Sequence[str | Mapping[str, Any]] = ("random", "margin", "kmeans"),
-        horizon: int = 10,
-        delta: float = 0.1,
+        horizon: Count = 10,
+        delta: Annotated[float, Range(0, 1, "()")] = 0.1,
     ) -> None:
         super().__init__(candidates)
         self.bandit = Exp4P(len(self.arms), horizon, delta)

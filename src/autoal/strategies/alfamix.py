@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoal import kernels
+from autoal.config.values import Count, LearningRate, NotNegative
 from autoal.kernels.alfamix import Mode
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -38,12 +39,12 @@ class ALFAMix(QueryStrategy):
         self,
         mode: Mode = "closed_form",
         alpha_cap: float = 0.2,
-        learning_rate: float = 0.1,
-        learning_iterations: int = 5,
-        clf_coef: float = 1.0,
-        l2_coef: float = 0.01,
-        max_iter: int = 300,
-        batch_size: int | None = None,
+        learning_rate: LearningRate = 0.1,
+        learning_iterations: Count = 5,
+        clf_coef: NotNegative = 1.0,
+        l2_coef: NotNegative = 0.01,
+        max_iter: Count = 300,
+        batch_size: Count | None = None,
     ) -> None:
         kernels.alfamix_options(mode, alpha_cap, learning_iterations)
         self.mode: Mode = mode

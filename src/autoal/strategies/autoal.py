@@ -47,6 +47,7 @@ class AutoAL(QueryStrategy):
         "ICML 2025",
     )
     preset: ClassVar[Mapping[str, Any]] = {}
+    settings_type = SearchOptions
 
     def __init__(self, **options: Any) -> None:
         self.options = SearchOptions.of({**self.preset, **options})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from autoal import kernels
+from autoal.config.values import Positive
 from autoal.errors import AutoALError
 from autoal.kernels.bait import Form
 from autoal.kernels.types import Picks
@@ -30,7 +31,7 @@ class BAIT(QueryStrategy):
         "NeurIPS 2021",
     )
 
-    def __init__(self, form: Form = "binary", lam: float = 1.0) -> None:
+    def __init__(self, form: Form = "binary", lam: Positive = 1.0) -> None:
         if form not in get_args(Form):
             raise AutoALError(f"strategy 'bait': form='{form}' is none of {', '.join(get_args(Form))}")
         if not lam > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoal import kernels
+from autoal.config.values import Count
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -28,7 +29,7 @@ class BatchBALD(QueryStrategy):
         "NeurIPS 2019",
     )
 
-    def __init__(self, n_samples: int = 10, configurations: int = 1024) -> None:
+    def __init__(self, n_samples: Count = 10, configurations: Count = 1024) -> None:
         if configurations < 1:
             raise AutoALError(f"strategy 'batchbald': configurations={configurations}, but at least 1 is needed")
         self.n_samples = n_samples

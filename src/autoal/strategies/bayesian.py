@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from autoal.config.values import Count
 from autoal.kernels import mc
 from autoal.query.contract import QueryContext, ScoreStrategy, StrategyInfo
 from autoal.query.registry import register
@@ -22,7 +23,7 @@ class _Disagreement(ScoreStrategy):
 
     kernel: ClassVar[Callable[..., Tensor]]
 
-    def __init__(self, n_samples: int = 10) -> None:
+    def __init__(self, n_samples: Count = 10) -> None:
         self.n_samples = n_samples
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from autoal import kernels
+from autoal.config.values import Count
 from autoal.errors import AutoALError
 from autoal.query.contract import QueryContext, ScoreStrategy, StrategyInfo
 from autoal.query.registry import register
@@ -26,7 +27,7 @@ class CAL(ScoreStrategy):
         "EMNLP 2021",
     )
 
-    def __init__(self, neighbours: int = 10) -> None:
+    def __init__(self, neighbours: Count = 10) -> None:
         if neighbours < 1:
             raise AutoALError(f"strategy 'cal': neighbours={neighbours}, but at least 1 is needed")
         self.neighbours = neighbours

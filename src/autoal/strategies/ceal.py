@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from autoal.config.values import NotNegative, Positive
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.kernels.uncertainty import entropy
@@ -88,11 +89,11 @@ class CEAL(QueryStrategy):
     )
 
     def __init__(
-        self, base: str | Mapping[str, Any] = "entropy", threshold: float = 0.005, decay: float = 0.00033
+        self, base: str | Mapping[str, Any] = "entropy", threshold: Positive = 0.005, decay: NotNegative = 0.00033
     ) -> None:
         if threshold <= 0 or decay < 0:
             raise AutoALError(f"ceal: threshold={threshold} must be positive and decay={decay} not negative")
-        self.base = build(base)
+        self.base = build(base, "strategy.base")
         self.initial_threshold, self.decay = float(threshold), float(decay)
         self._hook: PseudoLabels | None = None
 

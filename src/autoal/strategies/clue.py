@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoal import kernels
+from autoal.config.values import Count, Positive
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -28,7 +29,9 @@ class CLUE(QueryStrategy):
         "ICCV 2021",
     )
 
-    def __init__(self, temperature: float = 1.0, max_iter: int = 100, batch_size: int | None = None) -> None:
+    def __init__(
+        self, temperature: Positive = 1.0, max_iter: Count = 100, batch_size: Count | None = None
+    ) -> None:
         if not temperature > 0:
             raise AutoALError(f"strategy 'clue': temperature={temperature} must be positive")
         self.temperature = float(temperature)

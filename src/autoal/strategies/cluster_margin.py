@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autoal import kernels
+from autoal.config.values import Count, Positive
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -37,11 +38,11 @@ class ClusterMargin(QueryStrategy):
 
     def __init__(
         self,
-        factor: float = 10,
-        threshold: float | None = None,
-        average_size: float = 2,
-        exact_limit: int = 4096,
-        micro_clusters: int = 2048,
+        factor: Positive = 10,
+        threshold: Positive | None = None,
+        average_size: Positive = 2,
+        exact_limit: Count = 4096,
+        micro_clusters: Count = 2048,
     ) -> None:
         if not factor >= 1:
             raise AutoALError(f"strategy 'cluster_margin': factor={factor}, but at least 1 is needed")

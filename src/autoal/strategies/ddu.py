@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from autoal.config.values import NotNegative, Positive
 from autoal.errors import AutoALError
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
@@ -36,7 +37,7 @@ class DDU(QueryStrategy):
         "CVPR 2023",
     )
 
-    def __init__(self, strength: float | None = None, entropy_weight: float = 0.0) -> None:
+    def __init__(self, strength: Positive | None = None, entropy_weight: NotNegative = 0.0) -> None:
         if strength is not None and strength <= 0:
             raise AutoALError(f"ddu: strength={strength} must be positive, or null for the embedding's width")
         self.strength, self.entropy_weight = strength, entropy_weight

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoal import kernels
+from autoal.config.values import Count
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -26,7 +27,7 @@ class DiverseMinibatch(QueryStrategy):
         "arXiv 2019",
     )
 
-    def __init__(self, beta: float = 10, max_iter: int = 100) -> None:
+    def __init__(self, beta: float = 10, max_iter: Count = 100) -> None:
         if not beta >= 1:
             raise AutoALError(f"strategy 'diverse_minibatch': beta={beta}, but at least 1 is needed")
         self.beta = beta

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoal import kernels
+from autoal.config.values import Count
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -31,7 +32,7 @@ class DropQuery(QueryStrategy):
     )
 
     def __init__(
-        self, repetitions: int = 3, dropout: float = 0.75, enough: float = 25, max_iter: int = 100
+        self, repetitions: Count = 3, dropout: float = 0.75, enough: float = 25, max_iter: Count = 100
     ) -> None:
         if repetitions < 1 or not 0 < dropout < 1 or not enough >= 1:
             raise AutoALError(

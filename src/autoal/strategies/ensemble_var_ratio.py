@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autoal.config.values import Count
 from autoal.errors import AutoALError
 from autoal.kernels.mc import var_ratio
 from autoal.kernels.topk import top_n
@@ -41,7 +42,7 @@ class EnsembleVarRatio(QueryStrategy):
         "CVPR 2018",
     )
 
-    def __init__(self, members: int = 5, warm: bool = False) -> None:
+    def __init__(self, members: Count = 5, warm: bool = False) -> None:
         if members < 2:
             raise AutoALError(f"ensemble_var_ratio: members={members}, but an ensemble has at least 2")
         self.members, self.warm = members, warm

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from autoal import kernels
+from autoal.config.values import Count
 from autoal.errors import AutoALError
 from autoal.query.contract import QueryContext, ScoreStrategy, StrategyInfo
 from autoal.query.registry import register
@@ -30,7 +31,7 @@ class EPIG(ScoreStrategy):
         "AISTATS 2023",
     )
 
-    def __init__(self, n_samples: int = 10, n_targets: int | None = 500, top_classes: int = 10) -> None:
+    def __init__(self, n_samples: Count = 10, n_targets: Count | None = 500, top_classes: Count = 10) -> None:
         if top_classes < 1 or (n_targets is not None and n_targets < 1):
             raise AutoALError(
                 f"strategy 'epig': n_targets={n_targets} and top_classes={top_classes} must be at least 1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoal import kernels
+from autoal.config.values import NotNegative
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -24,7 +25,7 @@ class FALCUN(QueryStrategy):
         "ECML PKDD 2024",
     )
 
-    def __init__(self, gamma: float = 10.0) -> None:
+    def __init__(self, gamma: NotNegative = 10.0) -> None:
         if not gamma >= 0:
             raise AutoALError(f"strategy 'falcun': gamma={gamma} must not be negative")
         self.gamma = float(gamma)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from autoal.config.values import Count, LearningRate, NotNegative
 from autoal.errors import AutoALError
 from autoal.kernels.kcenter import kcenter
 from autoal.kernels.topk import top_n
@@ -52,13 +53,13 @@ class GraphStrategy(QueryStrategy):
 
     def __init__(
         self,
-        subset: int | None = 10000,
-        hidden: int = 128,
+        subset: Count | None = 10000,
+        hidden: Count = 128,
         dropout: float = 0.3,
-        weight: float = 1.2,
-        epochs: int = 200,
-        lr: float = 1e-3,
-        decay: float = 5e-4,
+        weight: NotNegative = 1.2,
+        epochs: Count = 200,
+        lr: LearningRate = 1e-3,
+        decay: NotNegative = 5e-4,
     ) -> None:
         if not 0.0 <= dropout < 1.0 or hidden < 1 or epochs < 1 or (subset is not None and subset < 1):
             raise AutoALError(

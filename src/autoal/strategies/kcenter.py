@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from autoal import kernels
+from autoal.config.values import Count
 from autoal.kernels.sharded import sharded_kcenter
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -52,7 +53,7 @@ class KCenterPCA(QueryStrategy):
 
     info = StrategyInfo("diversity", "Core-Set greedy on principal components", _PAPER, "ICLR 2018")
 
-    def __init__(self, components: int = 50) -> None:
+    def __init__(self, components: Count = 50) -> None:
         self.components = components
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autoal.config.values import Count
 from autoal.kernels import kmeans
 from autoal.kernels.sharded import sharded_kmeans
 from autoal.kernels.types import Picks
@@ -26,7 +27,7 @@ class KMeans(QueryStrategy):
         "AISTATS workshop 2011",
     )
 
-    def __init__(self, max_iter: int = 20, batch_size: int | None = None) -> None:
+    def __init__(self, max_iter: Count = 20, batch_size: Count | None = None) -> None:
         self.max_iter = max_iter
         self.batch_size = batch_size
 

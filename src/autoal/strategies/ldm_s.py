@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoal import kernels
+from autoal.config.values import Count
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -25,7 +26,7 @@ class LDMS(QueryStrategy):
         "ICLR 2024",
     )
 
-    def __init__(self, draws: int = 10) -> None:
+    def __init__(self, draws: Count = 10) -> None:
         if draws < 1:
             raise AutoALError(f"strategy 'ldm_s': draws={draws}, but at least 1 is needed")
         self.draws = draws

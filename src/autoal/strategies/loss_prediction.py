@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from autoal.config.values import Count, NotNegative, Whole
 from autoal.data.batch import Batch
 from autoal.errors import AutoALError
 from autoal.kernels.topk import top_n
@@ -115,11 +116,11 @@ class LossPredictionLoss(QueryStrategy):
 
     def __init__(
         self,
-        weight: float = 1.0,
+        weight: NotNegative = 1.0,
         margin: float = 1.0,
-        detach_epoch: int = 120,
-        subset: int | None = 10_000,
-        fit_epochs: int = 200,
+        detach_epoch: Whole = 120,
+        subset: Count | None = 10_000,
+        fit_epochs: Count = 200,
     ) -> None:
         if weight <= 0 or margin <= 0:
             raise AutoALError(f"loss_prediction: weight={weight} and margin={margin} must be positive")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoal import kernels
+from autoal.config.values import Count, Positive
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -26,7 +27,7 @@ class NoiseStability(QueryStrategy):
         "AAAI 2024",
     )
 
-    def __init__(self, draws: int = 50, scale: float = 1e-3) -> None:
+    def __init__(self, draws: Count = 50, scale: Positive = 1e-3) -> None:
         if draws < 1 or not scale > 0:
             raise AutoALError(
                 f"strategy 'noise_stability': draws={draws} must be at least 1, scale={scale} positive"

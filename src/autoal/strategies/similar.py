@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autoal import kernels
+from autoal.config.values import NotNegative
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
@@ -43,8 +44,8 @@ class SIMILAR(QueryStrategy):
         self,
         form: Form = "flqmi",
         target_classes: Sequence[int] | None = None,
-        eta: float = 1.0,
-        nu: float = 1.0,
+        eta: NotNegative = 1.0,
+        nu: NotNegative = 1.0,
     ) -> None:
         if form not in get_args(Form):
             raise AutoALError(f"strategy 'similar': form='{form}' is none of {', '.join(get_args(Form))}")

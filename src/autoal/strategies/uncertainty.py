@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from autoal.config.values import Count
 from autoal.kernels import uncertainty
 from autoal.query.contract import QueryContext, ScoreStrategy, StrategyInfo
 from autoal.query.registry import register
@@ -67,7 +68,7 @@ class _MeanUncertainty(_Uncertainty):
         n_samples: Number T of dropout masks.
     """
 
-    def __init__(self, n_samples: int = 10) -> None:
+    def __init__(self, n_samples: Count = 10) -> None:
         self.n_samples = n_samples
 
     @property

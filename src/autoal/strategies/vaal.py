@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from autoal.config.values import Count, LearningRate, NotNegative
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.kernels.topk import top_n
@@ -170,16 +171,16 @@ class VAAL(QueryStrategy):
 
     def __init__(
         self,
-        epochs: int = 20,
-        max_steps: int | None = 1000,
-        latent: int = 32,
-        width: int | None = None,
+        epochs: Count = 20,
+        max_steps: Count | None = 1000,
+        latent: Count = 32,
+        width: Count | None = None,
         beta: float = 1.0,
-        adversary: float = 1.0,
-        lr: float = 5e-4,
-        batch_size: int = 128,
-        vae_steps: int = 2,
-        judge_steps: int = 1,
+        adversary: NotNegative = 1.0,
+        lr: LearningRate = 5e-4,
+        batch_size: Count = 128,
+        vae_steps: Count = 2,
+        judge_steps: Count = 1,
     ) -> None:
         sizes = {"epochs": epochs, "max_steps": max_steps, "latent": latent, "width": width}
         sizes |= {"batch_size": batch_size, "vae_steps": vae_steps, "judge_steps": judge_steps}

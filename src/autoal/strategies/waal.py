@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autoal import rng
+from autoal.config.values import Count, LearningRate, NotNegative, Positive
 from autoal.data.batch import Batch
 from autoal.errors import AutoALError
 from autoal.kernels.topk import top_n
@@ -172,13 +173,13 @@ class WAAL(QueryStrategy):
 
     def __init__(
         self,
-        weight: float = 1e-3,
-        selection: float = 3.0,
-        penalty: float = 10.0,
-        critic_lr: float = 1e-3,
-        critic_steps: int = 1,
-        hidden: int = 128,
-        fit_steps: int = 1000,
+        weight: NotNegative = 1e-3,
+        selection: NotNegative = 3.0,
+        penalty: Positive = 10.0,
+        critic_lr: LearningRate = 1e-3,
+        critic_steps: Count = 1,
+        hidden: Count = 128,
+        fit_steps: Count = 1000,
     ) -> None:
         if weight < 0 or penalty <= 0 or critic_lr <= 0 or critic_steps < 1:
             raise AutoALError(

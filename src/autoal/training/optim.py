@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from hydra.utils import get_class, instantiate
 from torch import nn
 
-from autoal.errors import AutoALError, unknown_name
+from autoal.config.instantiate import first_line, plan, split
+from autoal.config.training import OPTIMIZER_RANGES, OptimizerKeys
+from autoal.errors import AutoALError
 from autoal.training.lbfgs import is_full_batch
 
-SCHEDULES = ("constant", "cosine", "multistep")
 FULL_PRECISIONS = ("32-true", "64-true")
 
 
@@ -28,22 +28,44 @@ class OptimizerRecipe:
 
     Attributes:
         full_batch: Whether every batch holds all labelled samples, and training drops no unit.
+
+    Raises:
+        AutoALError: If a key, a value or the optimiser is not valid.
     """
 
     def __init__(self, config: Mapping[str, Any], epochs: int) -> None:
-        options = dict(config)
-        self.name = str(options.pop("name", ""))
-        self.schedule = str(options.pop("schedule", "constant"))
-        self.warmup_epochs = int(options.pop("warmup_epochs", 0))
-        self.milestones = sorted(int(m) for m in options.pop("milestones", None) or ())
-        self.gamma = float(options.pop("gamma", 0.1))
+        keys, rest = split(config, OptimizerKeys, "optimizer")
+        self.name = keys.name
+        self.schedule = keys.schedule
+        self.warmup_epochs = keys.warmup_epochs
+        self.milestones = sorted(keys.milestones or ())
+        self.gamma = keys.gamma
         self.epochs = epochs
-        self._options = options
-        self.full_batch = is_full_batch(get_class(str(options.get("_target_"))))
-        if self.schedule not in SCHEDULES:
-            raise unknown_name("optimizer.schedule", self.schedule, SCHEDULES)
-        if float(options.get("lr", 1.0)) <= 0:
-            raise AutoALError(f"optimizer.lr={options['lr']} is not positive")
+        kind = torch.optim.Optimizer
+        self._plan = plan("optimizer", rest, kind, ("params",), OPTIMIZER_RANGES, OptimizerKeys)
+        self.full_batch = is_full_batch(self._plan.cls)
+        self._try()
+
+    def _try(self) -> None:
+        """Take one step with a parameter of its own: some values fail there and not in the constructor."""
+        parameter = nn.Parameter(torch.ones(2, 2))
+        optimizer = self.optimizer([parameter])
+
+        def closure() -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = parameter.square().sum()
+            loss.backward()
+            return loss
+
+        try:
+            if self.full_batch:
+                optimizer.step(closure)  # type: ignore[arg-type]
+            else:
+                closure()
+                optimizer.step()
+        except Exception as error:  # whatever an optimiser makes of options that it can't work with
+            name = self._plan.cls.__name__
+            raise AutoALError(f"optimizer: {name} can't take a step: {first_line(error)}") from error
 
     def check_precision(self, precision: str) -> None:
         """Refuse a precision that the optimiser can't work in.
@@ -70,7 +92,7 @@ class OptimizerRecipe:
     def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Make the optimiser of some parameters; frozen ones are left out."""
         trainable = [p for p in parameters if p.requires_grad]
-        optimizer: torch.optim.Optimizer = instantiate(self._options, params=trainable, _convert_="all")
+        optimizer: torch.optim.Optimizer = self._plan.build(params=trainable)
         return optimizer
 
     def scheduler(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:

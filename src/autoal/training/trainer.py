@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,6 +13,8 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
+from autoal.config.instantiate import first_line
+from autoal.config.training import TrainerSettings
 from autoal.distributed import PATIENCE
 from autoal.errors import AutoALError
 from autoal.processes.launch import placed_by_slurm
@@ -32,9 +35,10 @@ def build_trainer(config: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl
     Raises:
         AutoALError: If the config asks for what this machine has not.
     """
-    options = {k: v for k, v in config.items() if k not in OUR_KEYS}
+    settings = TrainerSettings.from_config(config)
+    options = {k: v for k, v in asdict(settings).items() if k not in OUR_KEYS}
     # Small networks trained to zero loss fill with denormal numbers, which a CPU adds five times slower.
-    torch.set_flush_denormal(bool(config.get("flush_denormal", True)))
+    torch.set_flush_denormal(settings.flush_denormal)
     _check_devices(options)
     environment = _environment()
     if options.get("strategy") == "ddp":
@@ -42,20 +46,23 @@ def build_trainer(config: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl
             process_group_backend="gloo" if options.get("accelerator") == "cpu" else None,
             timeout=PATIENCE,
         )
-    trainer = pl.Trainer(
-        **options,
-        max_epochs=-1,
-        reload_dataloaders_every_n_epochs=1,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        limit_val_batches=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        logger=False,
-        callbacks=callbacks,
-        plugins=[AtomicCheckpointIO(), environment],
-    )
+    options |= {
+        "max_epochs": -1,
+        "reload_dataloaders_every_n_epochs": 1,
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+        "limit_val_batches": 0,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "logger": False,
+        "callbacks": callbacks,
+        "plugins": [AtomicCheckpointIO(), environment],
+    }
+    try:
+        trainer = pl.Trainer(**options)
+    except Exception as error:  # combinations that Lightning knows better, each with an error of its own
+        raise AutoALError(f"trainer: {first_line(error)}") from error
     # Before each step Lightning broadcasts whether rank 0 was sent SIGTERM and waits for the answer, which
     # keeps the CPU from running ahead of a GPU; the loop's own agreement takes its place.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

@@ -1,0 +1,86 @@
+"""The root of a config: groups, seed, what to resume and whom to trust; and what can be checked at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from autoal.config.training import TrainerSettings
+from autoal.config.values import Range, Text, check, check_value, settings_of, shown, unknown_key
+from autoal.errors import AutoALError
+
+GROUPS = ("dataset", "backbone", "strategy", "optimizer", "loop", "trainer", "logger", "paths")
+"""The config groups, each a mapping in the composed config."""
+
+
+@dataclass(frozen=True)
+class Scalars:
+    """Keys of the root besides the groups.
+
+    Attributes:
+        seed: Everything random follows from it.
+        resume: A run directory to continue.
+        trust: Packages whose classes a config may name, besides this one and ``torch.optim``.
+    """
+
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    resume: Text | None = None
+    trust: Sequence[Text] | None = ()
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Settings of a ``paths`` config.
+
+    Attributes:
+        data_dir: Root of the data files.
+        run_dir: The run directory.
+    """
+
+    data_dir: Text = "data"
+    run_dir: Text = ""
+
+
+ROOT_KEYS = (*GROUPS, *settings_of(Scalars))
+
+
+def check_root(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check everything that needs no class of a ``_target_``: root, trainer and paths.
+
+    Args:
+        config: A composed config as plain containers.
+
+    Returns:
+        The config, with an empty mapping where no logger is chosen.
+
+    Raises:
+        AutoALError: Naming the key, its value and what is valid.
+    """
+    scalars = settings_of(Scalars)
+    for key, value in config.items():
+        if key not in ROOT_KEYS:
+            raise unknown_key("", str(key), ROOT_KEYS)
+        if key in scalars:
+            check_value(str(key), value, scalars[key].kind)
+    checked = {**config, "logger": config.get("logger") or {}}
+    for group in GROUPS:
+        if not checked.get(group) and group != "logger":
+            raise AutoALError(f"no {group} is chosen: {group}=NAME")
+        if not isinstance(checked[group], Mapping):
+            raise AutoALError(f"{group}={shown(checked[group])} is not a mapping; choose a config: {group}=NAME")
+    for group in ("dataset", "backbone"):
+        check_value(f"{group}.name", checked[group].get("name"), Text)
+    TrainerSettings.from_config(checked["trainer"])
+    check_paths(checked["paths"])
+    return checked
+
+
+def check_paths(config: Mapping[str, Any]) -> Paths:
+    """Check a ``paths`` config.
+
+    Raises:
+        AutoALError: If a path is missing, empty or no text.
+    """
+    settings = settings_of(Paths)
+    return Paths(**check("paths", {**dict.fromkeys(settings), **config}, settings))
