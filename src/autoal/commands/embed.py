@@ -89,7 +89,8 @@ def _compose(dataset: str, words: Sequence[str]) -> Any:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from autoal.config.command_line import choices, conf_dir, explain
+    from autoal.config.command_line import choices, conf_dir
+    from autoal.config.explain import explain
 
     names = choices("dataset")
     if dataset not in names:
@@ -127,12 +128,13 @@ def _plan(
     dataset: str, splits: Mapping[str, Split], backbone: Mapping[str, Any], encoder: Encoder
 ) -> dict[str, Any]:
     """Say what the features are made of: a resume must have the same."""
+    from autoal.config.values import settings_of
     from autoal.data.fingerprint import split_digest
     from autoal.embedding.encoder import weights_digest
-    from autoal.models.build import COMMON_KEYS
+    from autoal.models.build import BackboneKeys
 
     # The place of the weights is none of their properties: their hash is.
-    aside = ("_target_", "pretrained", *COMMON_KEYS)
+    aside = ("_target_", "pretrained", *settings_of(BackboneKeys))
     return {
         "dataset": dataset,
         "model": {"backbone": backbone["name"]} | {k: v for k, v in backbone.items() if k not in aside},

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from hydra.utils import get_class
 from torch import Tensor, nn
 
-from autoal.config.instantiate import create
 from autoal.models.base import Backbone
-from autoal.models.build import COMMON_KEYS
+from autoal.models.build import plan_backbone
 from autoal.models.preprocessing import Preprocessing
 
 
@@ -52,16 +50,16 @@ def build_encoder(config: Mapping[str, Any], size: int | None = None) -> Encoder
         size: Side of the images in pixels; None: as the weights were made.
 
     Raises:
-        AutoALError: If the model or its weights don't exist.
+        AutoALError: If a key or a value is not valid, or the model or its weights don't exist.
     """
-    options = {k: v for k, v in config.items() if k not in COMMON_KEYS}
-    kind: type[Backbone] = get_class(str(options["_target_"]))
-    transform = kind.preprocessing(options)
+    _, plan = plan_backbone(config)
+    kind: type[Backbone] = plan.cls
+    transform = kind.preprocessing(plan.options)
     if size is not None:
         transform = transform.of_size(size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        backbone: Backbone = create("backbone", options, input_shape=(3, *transform.size))
+        backbone: Backbone = plan.build(input_shape=(3, *transform.size))
     backbone.eval().requires_grad_(False)
     return Encoder(backbone.to(memory_format=torch.channels_last), transform)
 
