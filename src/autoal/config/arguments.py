@@ -23,7 +23,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-PATH_KEYS = ("resume", "backbone.pretrained", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+PATH_KEYS = ("resume", "features", "backbone.pretrained", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 """Keys that hold a path, besides those of ``paths`` and every ``*.path``."""
 
 _WORD = re.compile(r"(?P<prefix>\+{0,2})(?P<key>[\w.]+)=(?P<value>.+)", re.DOTALL)

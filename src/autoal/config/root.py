@@ -21,11 +21,13 @@ class Scalars:
     Attributes:
         seed: Everything random follows from it.
         resume: A run directory to continue.
+        features: Folder of static features.
         trust: Packages whose classes a config may name, besides this one and ``torch.optim``.
     """
 
     seed: Annotated[int, Range(0, 2**63 - 1)] = 0
     resume: Text | None = None
+    features: Text | None = None
     trust: Sequence[Text] | None = ()
 
 

@@ -92,6 +92,10 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.oracle = Oracle(splits["train"].targets)
         self.pool = Pool(len(splits["train"]), excluded=(~self.oracle.known()).nonzero().squeeze(1))
 
+    def static_digest(self) -> str:
+        """Return ``"+<fingerprint>"`` of a folder of static features, or nothing where none was given."""
+        return f"+{self.static.digest()}" if self._features is not None and self.static is not None else ""
+
     def place(self, device: torch.device, world: World) -> None:
         """Move what fits to the training device, and learn this rank's place."""
         self.world = world

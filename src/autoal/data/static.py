@@ -13,7 +13,7 @@ from autoal.data.base import SampleSource, Split
 from autoal.data.checks import check_finite
 from autoal.data.digests import join
 from autoal.data.embedded import CARD, check_finished
-from autoal.data.fingerprint import split_digest
+from autoal.data.fingerprint import source_digest, split_digest
 from autoal.data.memmap import ArraySource, chunks, open_array
 from autoal.errors import AutoALError
 
@@ -32,6 +32,10 @@ class StaticFeatures:
 
     def __len__(self) -> int:
         return len(self._source)
+
+    def digest(self) -> str:
+        """Return a fingerprint of the features, to tell one set from another."""
+        return join((str(len(self)), source_digest(self._source)))
 
     def __call__(self, ids: Tensor) -> Tensor:
         """Return the features of some samples in float32 (float64 stays), ``(len(ids), F)``, on the CPU."""
@@ -86,11 +90,3 @@ def _check_origin(card: Path, train: Split, name: str) -> None:
         raise AutoALError(f"cannot read {card}: {error}") from error
     if own != split_digest(train):
         raise AutoALError(f"{card.parent} was made of other data than dataset={name}: embed it again")
-
-
-def static_digest(static: StaticFeatures | None) -> str:
-    """Return a fingerprint of the features, to tell one set from another; empty without any."""
-    if static is None:
-        return ""
-    own = getattr(static._source, "digest", None)
-    return join((str(len(static)), "" if own is None else str(own())))

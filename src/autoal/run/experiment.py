@@ -118,8 +118,14 @@ class Experiment:
             augmentations=build_augmentations(cfg["dataset"].get("augment") or []),
             max_device_bytes=int(placing.data_on_device_gib * 2**30),
             prefetch=placing.prefetch,
+            features=cfg.get("features"),
         )
         data.setup()
+        if strategy.needs.static and data.static is None:
+            raise AutoALError(
+                f"strategy '{strategy.name}' needs static features, and {dataset.info.name} has none: make them "
+                f"with 'autoal embed {dataset.info.name} --out DIR' and set features=DIR"
+            )
         loop.check_pool(len(data.pool.unlabelled))
         factory = ClassifierFactory(cfg["backbone"], dataset.info)
         task = Task(factory, recipe, data, seed, loop.epochs, loop.stop_train_acc)
@@ -197,7 +203,8 @@ class Experiment:
             return find_checkpoint(self.run_dir.checkpoint, weights) if resume else None
         self.run_dir.claim(resume)
         try:
-            callback.stamp = {"data": fingerprint(self.task.data), "machine": self._machine(trainer)}
+            data = fingerprint(self.task.data) + self.task.data.static_digest()
+            callback.stamp = {"data": data, "machine": self._machine(trainer)}
             found = None
             if resume:
                 with log_to(self.run_dir.log_file):

@@ -29,6 +29,8 @@ def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
     for group in RECIPE_GROUPS:
         skip = NOT_RECIPE.get(group, ())
         recipe[group] = {k: v for k, v in dict(config[group]).items() if k not in skip}
+    if config.get("features") is not None:
+        recipe["features"] = {"path": config["features"]}
     trainer = dict(config["trainer"])
     recipe["trainer"] = {
         # A key at its neutral value is left out, so that the hash of a plain run stays what it was.

@@ -119,9 +119,10 @@ def _own_config(run_dir: Path) -> dict[str, Any]:
 def _refuse_other_recipe(run_dir: Path, config: Mapping[str, Any]) -> None:
     """Name the first key of the recipe in which a config differs from a run's own."""
     own, other = recipe_of(_own_config(run_dir)), recipe_of(config)
-    for group in own:
-        for key in (*own[group], *other[group]):
-            mine, new = own[group].get(key), other[group].get(key)
+    for group in {**own, **other}:
+        before, now = own.get(group, {}), other.get(group, {})
+        for key in (*before, *now):
+            mine, new = before.get(key), now.get(key)
             if mine == new:
                 continue
             keep = f"; add {group}.{key}={'null' if mine is None else mine}" if key in RECIPE_TRAINER_KEYS else ""
