@@ -44,20 +44,24 @@ def run(args: argparse.Namespace) -> int:
 
 def known_strategies() -> list[Row]:
     """Return what there is to say of each strategy that has a config; of another's, the config's first line."""
-    from autoal.config.command_line import config_files
-
     index = {row["name"]: row for row in json.loads(INDEX.read_text(encoding="utf-8"))}
-    return [
-        index.get(name) or dict.fromkeys(FIELDS, "") | {"name": name, "family": "own", "summary": describe(path)}
-        for name, path in config_files("strategy").items()
-    ]
+    own = dict.fromkeys(FIELDS, "") | {"family": "own"}
+    return [index.get(row["name"]) or own | row for row in configs("strategy")]
 
 
 def configs(group: str) -> list[Row]:
-    """Return the names of a config group and what each is."""
+    """Return the names of a config group and what each is; of an installed package's, its package."""
     from autoal.config.command_line import config_files
+    from autoal.config.offers import offers
 
-    return [{"name": name, "summary": describe(path)} for name, path in config_files(group).items()]
+    rows = {name: {"name": name, "summary": describe(path)} for name, path in config_files(group).items()}
+    for offer in offers(group):
+        row = rows.get(offer.name, {"name": offer.name, "summary": ""})
+        rows[offer.name] = row | {
+            "summary": row["summary"] or f"{offer.target.rpartition('.')[2]}",
+            "family": f"of {offer.package}",
+        }
+    return [rows[name] for name in sorted(rows)]
 
 
 def lines(rows: Iterable[Row], long: bool = False) -> Iterable[str]:

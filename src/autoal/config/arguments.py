@@ -107,3 +107,26 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # too long a name, or one with a zero in it
         return False
+
+
+def own_strategy(words: Sequence[str]) -> list[str]:
+    """Let ``strategy._target_=my_package.MyStrategy`` stand alone, with the class's options beside it.
+
+    Hydra changes only keys that the chosen config has; the class of somebody's own has keys of its own. It starts
+    from an empty config and gets the name ``my_strategy`` unless another is given.
+
+    Args:
+        words: The command line's words.
+
+    Example:
+        >>> own_strategy(["strategy._target_=mine.Best", "strategy.alpha=2", "seed=1"])
+        ['strategy=random', 'strategy.name=best', '+strategy._target_=mine.Best', '+strategy.alpha=2', 'seed=1']
+    """
+    start = "strategy._target_="
+    targets = [word.removeprefix(start) for word in words if word.startswith(start)]
+    if not targets or any(word.startswith("strategy=") for word in words):
+        return list(words)
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", targets[-1].rpartition(".")[2]).lower()
+    named = [] if any(word.startswith("strategy.name=") for word in words) else [f"strategy.name={name}"]
+    own = [f"+{w}" if w.startswith("strategy.") and not w.startswith("strategy.name=") else w for w in words]
+    return ["strategy=random", *named, *own]

@@ -16,9 +16,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from autoal.config.arguments import quote_paths
+from autoal.config.arguments import own_strategy, quote_paths
 from autoal.config.explain import explain, os_error
 from autoal.config.instantiate import first_line
+from autoal.config.offers import offers, package_confs
 from autoal.config.root import check_paths, check_root
 from autoal.config.values import shown
 from autoal.errors import AutoALError
@@ -45,9 +46,10 @@ def conf_dir() -> Path:
 
 
 def conf_dirs() -> list[Path]:
-    """Return where configs are looked for, first AutoAL's own: then ``./conf``, if there is one."""
+    """Return where configs are looked for: AutoAL's own, ``./conf``, and those of packages that register parts."""
     own, user = conf_dir(), Path.cwd() / "conf"
-    return [own, user] if user.is_dir() and user.resolve() != own else [own]
+    users = [user] if user.is_dir() and user.resolve() != own else []
+    return [own, *users, *package_confs()]
 
 
 def config_files(group: str) -> dict[str, Path]:
@@ -61,8 +63,8 @@ def config_files(group: str) -> dict[str, Path]:
 
 
 def choices(group: str) -> list[str]:
-    """Return the names of a config group, e.g. ``choices("strategy")``."""
-    return list(config_files(group))
+    """Return the names of a config group, e.g. ``choices("strategy")``, with what installed packages add."""
+    return sorted({*config_files(group), *(offer.name for offer in offers(group))})
 
 
 def run_directory(config: DictConfig) -> Path:
@@ -87,7 +89,7 @@ def command_line(main: Callable[[], Any]) -> None:
 
     Paths on the command line are taken as they were typed (:mod:`autoal.config.arguments`).
     """
-    sys.argv[1:] = quote_paths(sys.argv[1:])
+    sys.argv[1:] = own_strategy(quote_paths(sys.argv[1:]))
     # With this set Hydra raises its errors instead of printing pages and exiting.
     wanted_trace = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -6,7 +6,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from autoal.config.instantiate import plan_class
+from autoal.config.instantiate import locate, plan_class
+from autoal.config.plugins import registered
 from autoal.config.values import check, shown
 from autoal.errors import AutoALError, unknown_name
 from autoal.loggers.base import RunListener
@@ -26,10 +27,15 @@ def build_loggers(config: Mapping[str, Any]) -> list[RunListener]:
     """
     loggers: list[RunListener] = []
     for name, options in config.items():
-        if name not in LOGGERS:
-            raise unknown_name("logger", shown(name), LOGGERS)
+        installed = registered("loggers")
+        if name not in {*LOGGERS, *installed}:
+            raise unknown_name("logger", shown(name), {*LOGGERS, *installed})
         if not isinstance(options, Mapping | None):
             raise AutoALError(f"logger.{name}={shown(options)} is not a mapping of options")
+        if name not in LOGGERS:
+            own = locate(f"logger.{name}", installed[name], RunListener)
+            loggers.append(plan_class(f"logger.{name}", own, options or {}, RunListener).build())
+            continue
         cls = LOGGERS[name]
         if cls is None:
             check(f"logger.{name}", options or {}, {})

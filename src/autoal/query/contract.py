@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -197,6 +198,12 @@ class QueryStrategy(ABC):
 
     name: ClassVar[str] = ""
     info: ClassVar[StrategyInfo]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give a class that is not registered a name of its own: ``MyStrategy`` is ``my_strategy``."""
+        super().__init_subclass__(**options)
+        if "name" not in cls.__dict__:
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
     @property
     def needs(self) -> Needs:

@@ -1,4 +1,7 @@
-"""Which strategies exist: every module of this package registers its own."""
+"""Which strategies exist: those of this package, those registered on import, those of installed packages.
+
+A name is looked for in this order; a config may also name the class itself (``_target_``).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from autoal.config.instantiate import locate, plan_class
+from autoal.config.plugins import registered
 from autoal.config.values import shown
 from autoal.errors import AutoALError, unknown_name
 from autoal.query.contract import QueryStrategy
@@ -51,12 +55,32 @@ def build(spec: str | Mapping[str, Any], key: str = "strategy") -> QueryStrategy
         raise AutoALError(f"{key}={shown(spec)} is neither a strategy's name nor a mapping with one")
     options: dict[str, Any] = {"name": spec} if isinstance(spec, str) else {str(k): v for k, v in spec.items()}
     name = options.pop("name", None)
-    if "_target_" in options:
-        cls = locate(key, options.pop("_target_"), QueryStrategy)
-    else:
-        known = strategies()
-        if not isinstance(name, str) or name not in known:
-            raise unknown_name(key, shown(name), known)
-        cls = known[name]
+    target = options.pop("_target_", None)
+    cls = find(name, key) if target is None else locate(key, target, QueryStrategy)
     built: QueryStrategy = plan_class(key, cls, options, QueryStrategy).build()
+    if isinstance(name, str) and name and built.name != name:
+        # A class of another package may go by any name in configs, ledgers and reports.
+        setattr(built, "name", name)  # noqa: B010  it is the class's own elsewhere
     return built
+
+
+def find(name: Any, key: str = "strategy") -> type[QueryStrategy]:
+    """Return the class of a name.
+
+    Args:
+        name: What :func:`register` or an entry point of the group ``autoal.strategies`` calls it.
+        key: Its place in the config, for messages.
+
+    Raises:
+        AutoALError: If there is none; says where it was looked for.
+    """
+    known, installed = strategies(), registered("strategies")
+    if isinstance(name, str) and name in known:
+        return known[name]
+    if isinstance(name, str) and name in installed:
+        return locate(key, installed[name], QueryStrategy)
+    error = unknown_name(key, shown(name), {*known, *installed})
+    raise AutoALError(
+        f"{error}. Looked for in autoal.strategies, in what has been registered on import and in entry points "
+        "'autoal.strategies'; a class of your own: strategy._target_=my_package.MyStrategy"
+    )

@@ -1,4 +1,4 @@
-"""Where Hydra looks for configs: AutoAL's own, then ``./conf`` of the current folder, then ``--config-dir``."""
+"""Where Hydra looks for configs: AutoAL's own, ``./conf``, those of installed packages, ``--config-dir``."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 
 class UserConf(SearchPathPlugin):
-    """Adds ``./conf`` to AutoAL's search path, and to that of no other program."""
+    """Adds ``./conf`` and packages' configs to AutoAL's search path, and to that of no other program."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the folder if there is one; Hydra appends ``--config-dir`` after it.
+        """Append the folders that there are; Hydra appends ``--config-dir`` after it.
 
         Args:
             search_path: What Hydra is about to search.
         """
         from autoal.config.command_line import conf_dirs
+        from autoal.config.offers import store_offers
 
         packaged, *others = conf_dirs()
         paths = [element.path for element in search_path.get_path()]
         if any(path and path.removeprefix("file://") == str(packaged) for path in paths):
+            store_offers()
             for folder in others:
                 search_path.append(provider="user", path=f"file://{folder}")
