@@ -19,6 +19,7 @@ MARKS = (
     (r".*\bhydra/launcher=slurm\b.*", CLUSTER),
     (r"autoal data cifar10\b.*", INTERNET),
     (r"pip install .*", INTERNET),
+    (r"autoal embed cifar10 .*\bbackbone\.pretrained=true\b.*", INTERNET),
     (r"python train\.py .*\bdataset=(mnist|cifar10)\b.*", DATA),
     (r"python train\.py .*\+experiment=(alfamix_cvpr22|autoal_icml25|deepal)/.*", DATA),
     (r"make study STUDY=(mnist_study|cifar10_jpeg|alfamix_cvpr22|autoal_icml25|deepal)\b.*", DATA),

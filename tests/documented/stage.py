@@ -70,6 +70,17 @@ def _data(folder: Path) -> None:
     _birds(folder)
 
 
+def _features(folder: Path) -> None:
+    _birds(folder)
+    rng = np.random.default_rng(1)
+    arrays = {}
+    for part, n in (("train", 200), ("test", 60)):
+        labels = rng.integers(0, 4, n)
+        arrays[f"{part}_features"] = (rng.normal(size=(n, 16)) + labels[:, None]).astype(np.float32)
+        arrays[f"{part}_labels"] = labels
+    np.savez(folder / "questions.npz", **arrays)
+
+
 def _first_run(folder: Path) -> None:
     made = bash("python train.py strategy=margin loop.n_rounds=1 loop.epochs=2 paths.run_dir=runs/first", folder)
     assert made.returncode == 0, made.stderr
@@ -102,6 +113,7 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "README.md": _sweep,
     "docs/cluster.md": _cluster,
     "docs/data.md": _data,
+    "docs/features.md": _features,
     "docs/report.md": _results,
     "experiments/digits_study/README.md": _study("small/digits"),
     "experiments/mnist_study/README.md": _study("small/mnist"),
