@@ -47,7 +47,7 @@ def load_static(folder: str | None, train: Split, root: Path, name: str) -> Stat
     """Open the static features of a training part.
 
     Args:
-        folder: A folder with ``train_features.npy``, as ``autoal embed`` writes it, or that file itself, absolute
+        folder: A folder with ``train_features.npy``, as ``autoal embed`` writes it, or that file itself, as typed
             or below ``root``; None: the inputs themselves where they are vectors.
         train: The training part.
         root: The data directory.
@@ -62,7 +62,8 @@ def load_static(folder: str | None, train: Split, root: Path, name: str) -> Stat
     if folder is None:
         one = train.source.fetch(torch.arange(1))
         return StaticFeatures(train.source) if one.ndim == 2 and one.is_floating_point() else None
-    place = root / Path(folder).expanduser()
+    place = Path(folder).expanduser()
+    place = place if place.exists() else root / place
     file = place / "train_features.npy" if place.is_dir() else place
     if not file.is_file():
         raise AutoALError(f"features={folder}: no {file}; make it with: autoal embed {name} --out {folder}")
