@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from autoal.analysis.settings import collect
 from autoal.analysis.style import looks
 from autoal.analysis.tables import format_cell
 from autoal.commands import report as command
+from autoal.commands.main import main
 from autoal.errors import AutoALError
 from tests.analysis.trees import write_run, write_tree
 
@@ -282,6 +284,27 @@ def test_command_refuses_bad_values(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
             parse("runs", "--out", "o", *bad)
     assert "is not a number between 0 and 1" in capsys.readouterr().err
+
+
+def test_a_baseline_that_did_not_run_is_one_line(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["report", str(tree), "--out", str(tmp_path / "out"), "--no-figures"]
+    monkeypatch.setattr(sys, "argv", ["autoal", *words, "--baseline", "nosuch"])
+    assert main() == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1] == "error: unknown --baseline 'nosuch'. Valid: autoal, badge, entropy, random"
+    assert not any("error" in line for line in lines[:-1])
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_baseline_random_may_be_missing(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "b", strategy="badge")
+    made = make_report([tmp_path / "runs"], tmp_path / "out", Options(figures=False))
+    assert any("no strategy starts with 'random'" in str(problem) for problem in made.problems)
+    made = make_report([tmp_path / "runs"], tmp_path / "own", Options(figures=False, baseline="BAD"))
+    assert made.results[0].baseline == "badge"
+    assert made.problems == []
 
 
 def test_out_that_cannot_be_written(tree: Path, tmp_path: Path) -> None:

@@ -13,12 +13,19 @@ from autoal.analysis.names import slugs
 from autoal.analysis.page import PageInput, build_page
 from autoal.analysis.pairwise import PenaltyMatrix
 from autoal.analysis.progress import track
-from autoal.analysis.results import Overall, SettingResult, analyse, analyse_overall
+from autoal.analysis.results import (
+    DEFAULT_BASELINE,
+    Overall,
+    SettingResult,
+    analyse,
+    analyse_overall,
+    find_baseline,
+)
 from autoal.analysis.runs import Problem, Run
 from autoal.analysis.settings import Setting, collect
 from autoal.analysis.style import Look, looks
 from autoal.analysis.tables import Table, write_csv
-from autoal.errors import AutoALError
+from autoal.errors import AutoALError, unknown_name
 from autoal.files import atomic_open
 
 __all__ = ["Options", "Report", "make_report"]
@@ -32,7 +39,8 @@ class Options:
         title: Heading of the page.
         setting_keys: Config keys that tell settings apart beside data set and backbone.
         allow_mixed_recipes: Draw runs of different recipes together instead of refusing.
-        baseline: Start of the name of the strategy that savings refer to.
+        baseline: Start of the name of the strategy that savings refer to, which must be there; None: ``random``,
+            if it is there.
         alpha: Error level of intervals and tests.
         resamples: Bootstrap resamples.
         figures: Whether to write PNG and PDF figures.
@@ -41,7 +49,7 @@ class Options:
     title: str = "Active learning report"
     setting_keys: Sequence[str] = ()
     allow_mixed_recipes: bool = False
-    baseline: str = "random"
+    baseline: str | None = None
     alpha: float = 0.05
     resamples: int = 10_000
     figures: bool = True
@@ -76,25 +84,30 @@ def make_report(roots: Sequence[str | Path], out: Path, options: Options | None 
         What was found and written.
 
     Raises:
-        AutoALError: If no run finished, recipes would be mixed, or ``out`` cannot be written.
+        AutoALError: If no run finished, recipes would be mixed, no strategy is the wanted baseline, or ``out``
+            cannot be written.
     """
     options = options or Options()
     if out.exists() and not out.is_dir():
         raise AutoALError(f"--out {out} is a file; give a directory")
     settings, problems = collect(roots, options.setting_keys, options.allow_mixed_recipes, track)
+    ran = {name for setting in settings for name in setting.strategies}
+    if options.baseline is not None and find_baseline(sorted(ran), options.baseline) is None:
+        raise unknown_name("--baseline", options.baseline, ran)
+    baseline = DEFAULT_BASELINE if options.baseline is None else options.baseline
     # One progress display at a time: over the settings, or over the ledgers of the few settings there are.
     many = len(settings) >= 5
     results = [
-        analyse(setting, options.baseline, options.alpha, options.resamples, None if many else track)
+        analyse(setting, baseline, options.alpha, options.resamples, None if many else track)
         for setting in (track(settings, "analysing settings", least=1) if many else settings)
     ]
     problems += [problem for result in results for problem in result.selection.problems]
     if not any(result.baseline for result in results):
-        message = f"no strategy starts with '{options.baseline}': label savings need it (--baseline NAME)"
+        message = f"no strategy starts with '{baseline}': label savings need it (--baseline NAME)"
         problems.append(Problem("warning", "all settings", message))
     overall = analyse_overall(results, options.alpha)
     names = sorted({name for r in results for name in r.setting.runs}, key=lambda n: (n.casefold(), n))
-    styles = looks(names, options.baseline)
+    styles = looks(names, baseline)
     try:
         out.mkdir(parents=True, exist_ok=True)
         _write_tables(out, results, overall, problems, options.alpha)

@@ -16,13 +16,26 @@ from autoal.analysis.runs import Run
 from autoal.analysis.settings import Setting
 from autoal.analysis.stats import mean_ci, t_quantile
 
-__all__ = ["Band", "Overall", "Savings", "SettingResult", "StrategyResult", "analyse", "analyse_overall", "band"]
+__all__ = [
+    "DEFAULT_BASELINE",
+    "Band",
+    "Overall",
+    "Savings",
+    "SettingResult",
+    "StrategyResult",
+    "analyse",
+    "analyse_overall",
+    "band",
+    "find_baseline",
+]
 
 # Every run has these and they add up. A strategy may time parts of its search in further columns; adding those
 # to the sum would count the same seconds twice.
 PHASES = ("train", "pool", "search", "select", "test")
 HOOK = "hook"  # a part of the training, where a strategy changes it
 WEIGHT_PREFIXES = ("weight_", "vote_share_")
+DEFAULT_BASELINE = "random"
+"""The strategy that savings refer to where nobody names another."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +163,7 @@ def band(sizes: FloatArray, values: FloatArray, alpha: float = 0.05) -> Band:
 
 def analyse(
     setting: Setting,
-    baseline: str = "random",
+    baseline: str = DEFAULT_BASELINE,
     alpha: float = 0.05,
     resamples: int = 10_000,
     track: Callable[[Sequence[Run], str], Iterable[Run]] | None = None,
@@ -168,7 +181,7 @@ def analyse(
     Returns:
         The result.
     """
-    base = _find_baseline(setting.strategies, baseline)
+    base = find_baseline(setting.strategies, baseline)
     curves = {name: band(setting.grid, setting.on_grid(name), alpha) for name in setting.strategies}
     target = float(curves[base].mean[-1]) if base else math.nan
     ranks, shared = _ranks(setting)
@@ -199,7 +212,8 @@ def analyse(
     )
 
 
-def _find_baseline(names: Sequence[str], wanted: str) -> str | None:
+def find_baseline(names: Sequence[str], wanted: str) -> str | None:
+    """Return the strategy that a name means: the one called so, else the first that starts so."""
     exact = [name for name in names if name == wanted]
     return next(iter(exact or [name for name in names if name.casefold().startswith(wanted.casefold())]), None)
 

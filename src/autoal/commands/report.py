@@ -32,9 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--baseline",
-        default="random",
         metavar="NAME",
-        help="strategy (or the start of its name) that label savings refer to (default: random)",
+        help="strategy (or the start of its name) that label savings refer to (default: random, if it ran)",
     )
     parser.add_argument(
         "--alpha", type=_level, default=0.05, help="error level of intervals and tests (default: 0.05)"
@@ -78,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
         Exit status: 0, or 1 with ``--strict`` if something is left out, missing or duplicated.
 
     Raises:
-        AutoALError: If no run finished, recipes would be mixed, or the folder cannot be written.
+        AutoALError: If no run finished, recipes would be mixed, the baseline did not run, or the folder cannot be
+            written.
     """
     from autoal.analysis.report import Options, make_report
 
