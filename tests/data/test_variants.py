@@ -152,7 +152,7 @@ def test_every_dataset_takes_the_common_keys(tmp_path: Path, dataset_of: Callabl
         ("dataset.imbalance=0.5", "imbalance=0.5"),
         ("dataset.imbalance=steep", "imbalance=steep"),
         ("dataset.imbalance=nan", "imbalance=nan"),
-        ("dataset.label_noise=1.5", r"label_noise=1.5 is not a share in \[0, 1\]"),
+        ("dataset.label_noise=1.5", r"dataset\.label_noise=1\.5 is not a number in \[0, 1\]"),
     ],
 )
 def test_values_that_make_no_sense_are_refused_before_loading(

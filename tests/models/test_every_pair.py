@@ -25,7 +25,7 @@ BACKBONES = choices("backbone")
 DATASETS = choices("dataset")
 FLAT = ("mlp", "linear")
 """Backbones that take tables and features as well."""
-TABLES = ("openml", "openml_6", "openml_155", "table", "features")
+TABLES = ("openml", "openml_6", "openml_155", "table", "features", "breast_cancer")
 LIGHT = ("mlp", "linear", "lenet", "small_cnn")
 """Backbones that take milliseconds; the others meet every dataset in the slow tests."""
 MEDIUM = ("resnet18", "wide_resnet28_2", "vit_tiny")

@@ -18,7 +18,7 @@ def test_uses_raw_embeddings_of_both_pools(form):
 
 
 def test_refuses_bad_options():
-    with pytest.raises(AutoALError, match="form='bce' is none of binary, top2, full"):
+    with pytest.raises(AutoALError, match=r"unknown strategy\.form 'bce'\. Valid: binary, full, top2"):
         build({"name": "bait", "form": "bce"})
     with pytest.raises(AutoALError, match="lam=0"):
         BAIT(lam=0.0)

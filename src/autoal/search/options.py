@@ -108,7 +108,8 @@ class SearchOptions:
         Raises:
             AutoALError: Naming the key, its value and what is valid, or the nearest valid key.
         """
-        return cls(**check("strategy", options, settings_of(cls)))
+        checked = check("strategy", options, settings_of(cls))
+        return cls(**{**checked, "keep": tuple(checked.get("keep", ()))})  # a list in a file, a tuple in code
 
     @property
     def searches(self) -> bool:
