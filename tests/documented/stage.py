@@ -114,6 +114,7 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "docs/cluster.md": _cluster,
     "docs/data.md": _data,
     "docs/features.md": _features,
+    "docs/library.md": _first_run,
     "docs/report.md": _results,
     "experiments/digits_study/README.md": _study("small/digits"),
     "experiments/mnist_study/README.md": _study("small/mnist"),

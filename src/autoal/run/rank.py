@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,8 @@ from autoal.processes.launch import Job
 from autoal.processes.signals import EXIT_INTERRUPTED, leave_until_ready
 
 PR_SET_PDEATHSIG = 1
+GRACE = 30.0
+"""Seconds that a rank may take to save after its supervisor has died."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,6 +65,15 @@ def _end_with(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit(1)
+    threading.Thread(target=_outlive, args=(parent,), name="autoal-parent", daemon=True).start()
+
+
+def _outlive(parent: int) -> None:
+    """Leave for good some time after the supervisor is gone: a rank that saves may wait for one that left."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    time.sleep(GRACE)
+    os._exit(EXIT_INTERRUPTED)
 
 
 def _report(job_file: Path, report: dict[str, Any]) -> None:
