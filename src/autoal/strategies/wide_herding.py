@@ -11,9 +11,8 @@ from autoal.strategies.uherding import UHerding
 class WideHerding(UHerding):
     r"""Weighted herding with targets :math:`u^\alpha` and the bandwidth c times the least labelled distance.
 
-    Uncertainty herding (c = 1) narrows its kernel so fast that late picks of a batch hardly see each other; twice
-    to three times that width was first or level on every set of frozen features it was tried on. Nothing is
-    learnt: this is the rule that a learnt one has to beat.
+    Uncertainty herding (c = 1) narrows its kernel so fast that late picks of a batch hardly see each other.
+    Nothing is learnt here. A learnt rule has to beat this one. No study of this package has measured it yet.
 
     Args:
         exponent: :math:`\alpha`.
