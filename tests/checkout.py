@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+# What ``make`` hands on to everything below it: with these, a ``make run`` in a test gets the arguments of the suite.
+_OF_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "STUDY", "WORKERS")
+
 
 def copy_checkout(root: Path, target: Path) -> Path:
     """Copy what belongs to the checkout: every file that git tracks or would add.
@@ -28,8 +31,9 @@ def copy_checkout(root: Path, target: Path) -> Path:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Return the environment of a person's shell: without the paths of the test's own Python."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "HYDRA_FULL_ERROR", "AUTOAL_DATA")}
+    """Return the environment of a person's shell: without what the test run and its ``make`` set."""
+    of_this_test = ("PYTHONPATH", "HYDRA_FULL_ERROR", "AUTOAL_DATA", *_OF_MAKE)
+    kept = {k: v for k, v in os.environ.items() if k not in of_this_test}
     return {**kept, **changes}
 
 
