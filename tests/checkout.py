@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What ``make`` hands on to everything below it: with these, a ``make run`` in a test gets the arguments of the suite.
+# What ``make`` hands on to everything below it: with these, a ``make run`` in a test gets the suite's arguments.
 _OF_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "STUDY", "WORKERS")
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from autoal.search.query import choose, top_b
+from autoal.distributed import World
+from autoal.search.query import choose, herded, top_b
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -76,3 +77,39 @@ def test_confident_samples_do_not_pull_centroids_when_weighted_by_margin() -> No
     plain = choose("kmeans", *args, generator(), query_weight="none").index
     assert (by_margin < 30).all()
     assert (plain >= 30).any()
+
+
+def herding_world(n: int = 60) -> dict[str, torch.Tensor]:
+    g = generator(3)
+    return {
+        "embeddings": torch.randn(n, 5, generator=g),
+        "known": torch.randn(7, 5, generator=g),
+        "unsure": torch.rand(n, generator=g, dtype=torch.float64),
+        "share": torch.rand(n, generator=g),
+    }
+
+
+@pytest.mark.parametrize(("exponent", "tilt"), [(1.0, 0.5), (2.0, -0.5), (0.0, 0.3), (1.0, 0.0)])
+def test_herding_maximises_the_tilted_coverage_greedily(exponent: float, tilt: float) -> None:
+    w = herding_world()
+    got = herded(**w, n=9, world=World(), bandwidth=0.7, exponent=exponent, tilt=tilt).index.tolist()
+    x = torch.nn.functional.normalize(w["embeddings"].double(), dim=1)
+    centres = torch.nn.functional.normalize(w["known"].double(), dim=1)
+    target = w["unsure"] ** exponent * (1 + tilt * (2 * w["share"].double() - 1))
+    alike = torch.exp(-(torch.cdist(x, x) ** 2) / 0.7**2)
+    covered, want = torch.exp(-(torch.cdist(x, centres) ** 2) / 0.7**2).amax(1), []
+    for _ in range(9):
+        gain = (target[:, None] * (alike - covered[:, None]).clamp(min=0)).sum(0)
+        gain[want] = -1
+        want.append(int(gain.argmax()))
+        covered = torch.maximum(covered, alike[:, want[-1]])
+    assert got == want
+
+
+def test_votes_move_the_batch_by_a_bounded_amount() -> None:
+    w = herding_world()
+    flat = {**w, "share": torch.full((60,), 0.5)}
+    apart = {"n": 9, "world": World(), "bandwidth": 0.7}
+    without = herded(**w, **apart, tilt=0.0).index
+    assert torch.equal(without, herded(**flat, **apart, tilt=0.5).index)
+    assert not torch.equal(without, herded(**w, **apart, tilt=0.5).index)

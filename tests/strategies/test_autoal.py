@@ -251,3 +251,25 @@ def test_figures_are_written_beside_the_rounds(tmp_path: Path) -> None:
     row = {"n_labeled": 12, **strategy.query(tiny_context(tiny_task(), strategy), 5).log}
     assert strategy.write_figures(tmp_path, [row]) == [tmp_path / "strategy_weights.png"]
     assert strategy.write_figures(tmp_path, [{"n_labeled": 12}]) == []
+
+
+def test_herding_at_no_tilt_is_wide_herding() -> None:
+    strategy = make("autoal_equal", query="herding", query_tilt=0.0)
+    ctx = tiny_context(tiny_task(), strategy)
+    assert strategy.query(ctx, 6).ids.tolist() == build("wide_herding").query(ctx, 6).ids.tolist()
+
+
+def test_herding_says_how_much_the_prior_would_have_bought() -> None:
+    strategy = make(query="herding", **FAST)
+    ctx = tiny_context(tiny_task(), strategy)
+    log = strategy.query(ctx, 6).log
+    assert 0.0 <= log["prior_overlap"] <= 1.0
+    assert {"temperature", "bandwidth", "weight_margin"} <= set(log)
+    still = make(query="herding", searchnet_lr=1e-12, **FAST)
+    assert still.query(ctx, 6).log["prior_overlap"] == 1.0
+
+
+@pytest.mark.parametrize("value", [0.6, -1.0, "much"])
+def test_the_tilt_of_votes_is_bounded(value: Any) -> None:
+    with pytest.raises(AutoALError, match="query_tilt"):
+        make(query="herding", query_tilt=value)

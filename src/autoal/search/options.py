@@ -62,9 +62,17 @@ class SearchOptions:
         fitnet_lr: Learning rate of FitNet's Adam in steps of its own.
         weight_decay: Of all networks in the search.
         query: ``"topb"`` highest scores; ``"kmeans"``: nearest samples to weighted centroids of the nominated;
-            ``"released"``: top b with samples that nobody voted for taking part at score 0.
+            ``"released"``: top b with samples that nobody voted for taking part at score 0; ``"herding"``: the
+            batch that covers the pool best, each sample counting by its calibrated uncertainty and by its votes,
+            graded over the whole pool.
         query_weight: k-means weights are the scores times 1 - (p1 - p2) (``"margin"``), or the scores.
         query_iterations: Lloyd iterations of the query.
+        query_exponent: Herding: power of the uncertainty.
+        query_scale: Herding: bandwidth in units of the least distance of two labelled samples.
+        query_least: Herding: the bandwidth is at least this much.
+        query_tilt: Herding: how far the votes raise or lower what a sample counts, at most by half.
+        query_temperature: Herding: ``"crossfit"`` calibrates, or a number that divides the logits.
+        query_features: Herding: distances in the ``"classifier"``'s embeddings, or in ``"static"`` features.
     """
 
     candidates: str | Sequence[str | Mapping[str, Any]] = "paper7"
@@ -97,9 +105,15 @@ class SearchOptions:
     loss_prediction_lr: LearningRate = 0.001
     fitnet_lr: LearningRate = 0.005
     weight_decay: NotNegative = 0.0
-    query: Literal["kmeans", "topb", "released"] = "kmeans"
+    query: Literal["kmeans", "topb", "herding", "released"] = "kmeans"
     query_weight: Literal["margin", "none"] = "margin"
     query_iterations: Count = 10
+    query_exponent: NotNegative = 1.0
+    query_scale: Positive = 2.5
+    query_least: NotNegative = 0.2
+    query_tilt: Annotated[float, Range(-0.5, 0.5)] = 0.5
+    query_temperature: Positive | Literal["crossfit"] = "crossfit"
+    query_features: Literal["classifier", "static"] = "classifier"
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> SearchOptions:
@@ -115,6 +129,11 @@ class SearchOptions:
     def searches(self) -> bool:
         """Whether anything is learnt."""
         return self.weights in ("global", "sample")
+
+    @property
+    def pool_grading(self) -> str:
+        """How candidates grade the pool: over all of it for herding, which counts every sample."""
+        return "rank" if self.query == "herding" else self.grading
 
     @property
     def learning_rate(self) -> float:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from autoal.distributed import World
 from autoal.kernels import kmeans, margin
+from autoal.kernels.checks import Progress
+from autoal.kernels.herding import sharded_herding
 from autoal.kernels.types import Picks
 
 
@@ -65,6 +68,42 @@ def clustered(
         return torch.cat([order[nominated[order]], order[~nominated[order]]])[:n]
     picked = kmeans(embeddings[rows], n, generator, weights=weight[rows], max_iter=iterations).index
     return rows[picked.to(rows.device)]
+
+
+def herded(
+    embeddings: Tensor,
+    known: Tensor,
+    unsure: Tensor,
+    share: Tensor,
+    n: int,
+    world: World,
+    bandwidth: float,
+    exponent: float = 1.0,
+    tilt: float = 0.5,
+    progress: Progress | None = None,
+) -> Picks:
+    r"""Take the batch that covers the pool best, by weights :math:`u_j^\alpha (1 + \rho (2 s_j - 1))`.
+
+    Unlike the other rules it nominates nobody: every sample counts as a target and may be chosen, and votes change
+    what a sample counts by half at most, so that a wrong weighting of the candidates does bounded harm.
+
+    Args:
+        embeddings: This rank's rows of the pool ``(N_rank, D)``.
+        known: Features of the labelled samples ``(L, D)``.
+        unsure: Calibrated uncertainty u ``(N,)`` in [0, 1].
+        share: Weighted votes s ``(N,)`` in [0, 1], graded over the whole pool.
+        n: How many.
+        world: Over whom the rows are spread.
+        bandwidth: Unit of distance of the kernel.
+        exponent: :math:`\alpha`; 0 covers the pool without regard to uncertainty.
+        tilt: :math:`\rho` in [-0.5, 0.5]; 0 leaves uncertainty herding, which knows no votes.
+        progress: Called with (picks made, n).
+
+    Returns:
+        The picks; the score is the gain of coverage.
+    """
+    weights = unsure.double() ** exponent * (1 + tilt * (2 * share.double() - 1))
+    return sharded_herding(embeddings, len(unsure), n, world, known, weights, bandwidth, progress=progress)
 
 
 def choose(

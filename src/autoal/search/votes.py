@@ -82,7 +82,8 @@ def cast_votes(
         candidates: The K candidates.
         ctx: The samples, as a strategy sees them.
         q: Query size of the candidates.
-        grading: ``"binary"`` or ``"linear"``, see :class:`~autoal.search.options.SearchOptions`.
+        grading: ``"binary"`` or ``"linear"``, see :class:`~autoal.search.options.SearchOptions`; or ``"rank"``,
+            linear over the whole pool.
         window: Width of linear grading in multiples of q.
         progress: Told (candidates done, K).
 
@@ -94,8 +95,8 @@ def cast_votes(
     quiet = replace(ctx, phase=silent_phase)
     for column, (name, strategy) in enumerate(zip(candidates.names, candidates.strategies, strict=True)):
         own = quiet.within("candidate", name)
-        if grading == "linear" and isinstance(strategy, ScoreStrategy):
-            width = max(1, min(n, round(window * q)))
+        if grading != "binary" and isinstance(strategy, ScoreStrategy):
+            width = n if grading == "rank" else max(1, min(n, round(window * q)))
             votes[:, column] = rank_votes(strategy.score(own), width).to(ctx.device)
         else:
             votes[strategy.select(own, q).index.to(ctx.device), column] = 1.0

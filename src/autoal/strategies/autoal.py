@@ -13,6 +13,7 @@ from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.models.classifier import Classifier
+from autoal.query.calibrate import bandwidth_of, calibrated_uncertainty
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
 from autoal.query.registry import register
 from autoal.search.fitnet import FitNetTrainer
@@ -22,11 +23,11 @@ from autoal.search.loop import Search, Source
 from autoal.search.networks import Fetch, GlobalWeights, Identity, SearchNet, head_on_features
 from autoal.search.options import SearchOptions
 from autoal.search.plot import plot_weights
-from autoal.search.query import choose
+from autoal.search.query import choose, herded
 from autoal.search.scoring import combine, mixing_weights
 from autoal.search.votes import Candidates, cast_votes, fits_of
 from autoal.search.weigh import pool_logits, warn_of_collapse, weight_columns
-from autoal.training.inference import Needs
+from autoal.training.inference import Needs, ProgressFn
 from autoal.training.task import Task
 
 _PAPER = "Wang, Zhan, Huang: AutoAL: Automated Active Learning with Differentiable Query Strategy Search"
@@ -64,6 +65,8 @@ class AutoAL(QueryStrategy):
             embeddings=options.query == "kmeans" or frozen,
             labelled=frozen or (options.searches and options.vote_model == "task"),
         )
+        if options.query == "herding":
+            own = own | Needs.of_features(options.query_features)
         return self.candidates.needs | own
 
     @property
@@ -81,7 +84,7 @@ class AutoAL(QueryStrategy):
         """Vote, search, choose."""
         options, counts = self.options, Counts()
         with ctx.phase("votes") as progress:
-            votes = cast_votes(self.candidates, ctx, n, options.grading, options.window, progress)
+            votes = cast_votes(self.candidates, ctx, n, options.pool_grading, options.window, progress)
             counts.kmeans_fits += fits_of(self.candidates.strategies)
         source: Source = GlobalWeights(self.prior).to(ctx.device)
         columns: dict[str, float] = {}
@@ -95,25 +98,68 @@ class AutoAL(QueryStrategy):
             logits, predicted = pool_logits(
                 source, fetch, ctx.unlabelled.ids, rows, len(self.candidates), world, counts, progress
             )
-            weights = mixing_weights(logits.float(), options.objective)
-            pool = ctx.unlabelled
-            picks = choose(
-                options.query,
-                combine(weights, votes),
-                votes,
-                pool.logits,
-                pool.embeddings,
-                predicted,
-                n,
-                ctx.generator("query"),
-                options.query_weight,
-                options.query_iterations,
-            )
+            if options.query == "herding":
+                picks = self.herd(ctx, logits, votes, n, progress)
+            else:
+                picks = self.take(ctx, logits, votes, predicted, n)
         columns |= weight_columns(self.candidates.names, torch.softmax(logits.float(), 1), votes, picks.index)
         if columns.get("search_steps"):
             warn_of_collapse(options, self.candidates.names, columns)
         columns["search_kmeans_fits"] = float(counts.kmeans_fits)
-        return picks._replace(log=columns)
+        return picks._replace(log=columns | picks.log)
+
+    def take(self, ctx: QueryContext, logits: Tensor, votes: Tensor, predicted: Tensor | None, n: int) -> Picks:
+        """Choose by scores: the highest, or the centres of clusters.
+
+        Args:
+            ctx: The query.
+            logits: Of the candidates' weights ``(N, K)``.
+            votes: ``(N, K)``.
+            predicted: Predicted losses ``(N,)`` or None.
+            n: The query batch b.
+        """
+        options, pool = self.options, ctx.unlabelled
+        return choose(
+            options.query,
+            combine(mixing_weights(logits.float(), options.objective), votes),
+            votes,
+            pool.logits,
+            pool.embeddings,
+            predicted,
+            n,
+            ctx.generator("query"),
+            options.query_weight,
+            options.query_iterations,
+        )
+
+    def herd(
+        self, ctx: QueryContext, logits: Tensor, votes: Tensor, n: int, progress: ProgressFn | None = None
+    ) -> Picks:
+        """Choose by weighted herding, and say how much of the batch the prior would have bought as well.
+
+        Args:
+            ctx: The query.
+            logits: Of the candidates' weights ``(N, K)``.
+            votes: ``(N, K)``, graded over the whole pool.
+            n: The query batch b.
+            progress: Told (picks made, n).
+        """
+        options = self.options
+        pool, known = ctx.features(options.query_features)
+        unsure, temperature = calibrated_uncertainty(ctx, known, options.query_temperature)
+        width = bandwidth_of(known, "minimum", options.query_scale, options.query_least)
+
+        def batch(weights: Tensor, progress: ProgressFn | None = None) -> Picks:
+            share, how = combine(weights, votes), (options.query_exponent, options.query_tilt)
+            return herded(pool, known, unsure, share, n, ctx.world, width, *how, progress)
+
+        weights = mixing_weights(logits.float(), options.objective)
+        picks = batch(weights, progress)
+        log = {"temperature": temperature, "bandwidth": width}
+        if options.searches:
+            prior = batch(self.prior.to(votes).expand(len(votes), -1)) if options.query_tilt else picks
+            log["prior_overlap"] = float(torch.isin(picks.index, prior.index).double().mean())
+        return picks._replace(log=log)
 
     def search(self, ctx: QueryContext, n: int, counts: Counts) -> tuple[Source, dict[str, float]]:
         """Learn the weights on the labelled pool.

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-
 from autoal.errors import AutoALError
-from autoal.kernels import crossfit_temperature, labelled_bandwidth, margin
-from autoal.kernels.calibration import BANDWIDTHS
 from autoal.kernels.herding import sharded_herding
 from autoal.kernels.types import Picks
+from autoal.query.calibrate import bandwidth_of, calibrated_uncertainty, check_bandwidth, check_temperature
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
 from autoal.query.registry import register
 from autoal.training.inference import Needs
@@ -51,10 +48,8 @@ class UHerding(QueryStrategy):
         least: float = 0.0,
         features: str = "classifier",
     ) -> None:
-        if isinstance(bandwidth, str) and bandwidth not in BANDWIDTHS:
-            raise AutoALError(f"bandwidth='{bandwidth}': a number or one of {', '.join(BANDWIDTHS)} is needed")
-        if temperature != "crossfit" and not (isinstance(temperature, int | float) and temperature > 0):
-            raise AutoALError(f"temperature={temperature}: 'crossfit' or a number above 0 is needed")
+        check_bandwidth(bandwidth)
+        check_temperature(temperature)
         if exponent < 0 or scale <= 0 or least < 0:
             raise AutoALError(f"exponent={exponent} and least={least} must be at least 0, scale={scale} above 0")
         self._needs = Needs.of_features(features, spread=features == "classifier")
@@ -72,23 +67,9 @@ class UHerding(QueryStrategy):
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Weigh the pool by uncertainty and cover it from all labelled samples."""
         pool, known = ctx.features(self.features)
-        temperature, bandwidth = 1.0, 1.0
         with ctx.phase("calibrate"):
-            if isinstance(self.temperature, int | float):
-                temperature = float(self.temperature)
-            elif known.shape[0]:
-                rng = ctx.generator("calibrate")
-                temperature = crossfit_temperature(
-                    known, ctx.labelled_targets.to(known.device), ctx.n_classes, rng
-                )
-            if isinstance(self.bandwidth, str):
-                bandwidth = max(self.scale * labelled_bandwidth(known, self.bandwidth), self.least)
-            else:
-                bandwidth = self.bandwidth
-        # margin() is the negative gap of the two most probable classes: 1 plus it is the uncertainty u.
-        weights = margin(ctx.unlabelled.logits.double() / temperature) ** self.exponent
-        if not known.shape[0]:
-            weights = torch.ones_like(weights)  # an untrained classifier's margins say nothing
+            unsure, temperature = calibrated_uncertainty(ctx, known, self.temperature)
+            bandwidth = bandwidth_of(known, self.bandwidth, self.scale, self.least)
         with ctx.phase("pick") as progress:
             picks = sharded_herding(
                 pool,
@@ -96,7 +77,7 @@ class UHerding(QueryStrategy):
                 n,
                 ctx.world,
                 known,
-                weights,
+                unsure**self.exponent,
                 bandwidth,
                 self.kernel,
                 self.targets,
