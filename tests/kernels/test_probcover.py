@@ -1,5 +1,6 @@
 """ProbCover covers what the definition covers, without a list of edges."""
 
+import bisect
 import importlib
 
 import numpy as np
@@ -14,14 +15,18 @@ from .test_herding import clusters
 
 
 def plain_pure_radius(z, groups, purity):
-    """The largest distance between two samples at which enough balls hold one cluster alone."""
+    """The largest distance between two samples at which enough balls hold one cluster alone.
+
+    A larger ball holds what a smaller one does, so the distances that are small enough come first.
+    """
     d = np.sqrt(squared(z, z))
-    best = 0.0
-    for radius in np.unique(d):
-        pure = [(groups[row < radius] == group).all() for row, group in zip(d, groups, strict=True)]
-        if np.mean(pure) >= purity:
-            best = max(best, radius)
-    return best
+    foreign = groups[:, None] != groups[None, :]
+
+    def too_large(radius):
+        return np.mean(~((d < radius) & foreign).any(1)) < purity
+
+    radii = np.unique(d)
+    return radii[max(0, bisect.bisect_left(radii, True, key=too_large) - 1)]
 
 
 @pytest.mark.parametrize("radius", [0.2, 0.6, 1.1])
