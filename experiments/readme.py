@@ -119,24 +119,36 @@ def fill(text: str, part: str, content: str) -> str:
     return re.sub(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
 
 
+def filled(run: bool = False) -> dict[Path, str]:
+    """Return the files that this module fills, with the text that each is to have.
+
+    Args:
+        run: Whether to run the default experiment for the part about it.
+    """
+    rows = strategy_rows()
+    new = fill(README.read_text(encoding="utf-8"), "strategies", family_table(rows))
+    new = fill(fill(new, "speed", speed_table()), "results", results_table())
+    if run:
+        new = fill(new, "run", default_runs())
+    return {README: new, INDEX: as_json(rows)}
+
+
+def out_of_date() -> list[str]:
+    """Return the names of the files that are to be filled again."""
+    return [path.name for path, text in filled().items() if path.read_text(encoding="utf-8") != text]
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", action="store_true")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    rows = strategy_rows()
-    old, old_index = README.read_text(encoding="utf-8"), INDEX.read_text(encoding="utf-8")
-    new = fill(fill(old, "strategies", family_table(rows)), "speed", speed_table())
-    new = fill(new, "results", results_table())
-    if args.run:
-        new = fill(new, "run", default_runs())
     if args.check:
-        parts = ((README, old, new), (INDEX, old_index, as_json(rows)))
-        changed = [path.name for path, before, after in parts if before != after]
+        changed = out_of_date()
         sys.exit(f"{' and '.join(changed)} out of date: run python -m experiments.readme" if changed else 0)
-    README.write_text(new, encoding="utf-8")
-    INDEX.write_text(as_json(rows), encoding="utf-8")
+    for path, text in filled(args.run).items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from autoal.commands.main import main
+from autoal.config.instantiate import admit
+from autoal.query.registry import build
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -26,6 +31,28 @@ def script_of(page: Path) -> str:
             assert language == "bash", f"{page.name}: a block of {language} without a title"
             lines.append(body)
     return "\n".join(lines)
+
+
+def test_the_files_of_a_strategy_of_another_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The quick part: what ``autoal new`` writes is a strategy, and a second call writes nothing."""
+    package = tmp_path / "src" / "quick_strategies"
+    assert main(["new", "strategy", "second_best", "--package", str(package)]) == 0
+    assert 'second_best = "quick_strategies.second_best:SecondBest"' in capsys.readouterr().out
+    assert "- `second_best`" in (tmp_path / "README.md").read_text()
+    config = yaml.safe_load((package / "conf" / "strategy" / "second_best.yaml").read_text())
+    monkeypatch.syspath_prepend(str(package.parent))
+    admit({"strategy": config}, ["quick_strategies"])
+    assert build(config).name == "second_best"
+    compile((tmp_path / "tests" / "test_second_best.py").read_text(), "test_second_best.py", "exec")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert main(["new", "strategy", "second_best", "--package", str(package)]) == 1
+    assert "exists already; nothing was written" in capsys.readouterr().err
+    for name, error in (("badge", "there is a strategy 'badge' already"), ("9x", "'9x' is no name of a strategy")):
+        assert main(["new", "strategy", name, "--package", str(package)]) == 1
+        assert error in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in before} == before
 
 
 @pytest.fixture
@@ -64,6 +91,7 @@ def run(script: str, cwd: Path, environment: dict[str, str]) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_strategy_of_another_package_with_the_page_only(tmp_path: Path, shell: dict[str, str]) -> None:
     out = run(script_of(ROOT / "docs" / "extend.md"), tmp_path, shell)
     assert "of my-strategies\n  unsure" in out
@@ -77,6 +105,7 @@ def test_a_strategy_of_another_package_with_the_page_only(tmp_path: Path, shell:
     assert "entry points 'autoal.strategies'" in error
 
 
+@pytest.mark.slow
 def test_a_strategy_of_the_checkout(tmp_path: Path, shell: dict[str, str]) -> None:
     clone = tmp_path / "clone"
     clone.mkdir()

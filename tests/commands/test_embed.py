@@ -95,6 +95,7 @@ def test_the_card_says_what_they_are(calm: Path) -> None:
     assert card["splits"]["train"] == {"rows": 1200, "fingerprint": split_digest(train)}
 
 
+@pytest.mark.slow
 def test_two_processes_write_what_one_does(calm: Path, weights: Path, tmp_path: Path) -> None:
     command = [*DIGITS, f"backbone.pretrained={weights}", "--out", str(tmp_path / "f"), "--processes", "2"]
     assert main(command) == 0

@@ -217,6 +217,7 @@ def test_an_unexpected_error_keeps_its_traceback_in_the_log(
     assert "in bug" in (tmp_path / "run" / "train.log").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", ["optimizer.lr=abc", "+trainer.fast_dev_run=true", "paths.run_dir=null"])
 def test_bad_input_in_a_real_process(root: Path, tmp_path: Path, override: str) -> None:
     done = train(root, "strategy=random", override, cwd=tmp_path)

@@ -166,6 +166,7 @@ LONG = ("loop.n_rounds=400", "loop.n_query=1", "loop.epochs=2")
 
 
 @pytest.mark.ddp
+@pytest.mark.slow
 def test_one_rank_of_two_is_killed(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     process = _train(*LONG, f"paths.run_dir={run_dir}")

@@ -31,14 +31,19 @@ def _rows(run_dir: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.ddp
-def test_a_whole_experiment_in_float64(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [(("margin", "kcenter", "badge"), (2,)), pytest.param(DETERMINISTIC, SIZES[1:], marks=pytest.mark.slow)],
+    ids=["three", "all"],
+)
+def test_a_whole_experiment_in_float64(names: tuple[str, ...], sizes: tuple[int, ...], tmp_path: Path) -> None:
     double = (*ODD, "trainer.precision=64-true", "loop.n_rounds=2", "loop.epochs=3")
-    cfgs = {name: lives.config(f"strategy={name}", *double) for name in DETERMINISTIC}
-    for size in SIZES:
+    cfgs = {name: lives.config(f"strategy={name}", *double) for name in names}
+    for size in (1, *sizes):
         _run(tmp_path / f"on{size}", size, cfgs)
-    for name in DETERMINISTIC:
+    for name in names:
         alone = tmp_path / "on1" / name
-        for size in SIZES[1:]:
+        for size in sizes:
             other = tmp_path / f"on{size}" / name
             assert lives.bought(other) == lives.bought(alone), f"{name} on {size} ranks"
             for mine, theirs in zip(_rows(alone), _rows(other), strict=True):

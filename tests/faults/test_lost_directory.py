@@ -164,7 +164,9 @@ def test_what_a_kill_left_half_written_is_removed(tmp_path: Path, calm: dict[str
     assert lives.outcome(run_dir) == calm
 
 
-@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "name", ["SIGUSR1", "SIGINT", *(pytest.param(n, marks=pytest.mark.slow) for n in ("SIGUSR2", "SIGTERM"))]
+)
 def test_a_signal_before_the_run_ends_with_its_status(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "train.py", *lives.TINY, f"paths.run_dir={tmp_path / 'run'}"]
     process = subprocess.Popen(command, cwd=lives.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

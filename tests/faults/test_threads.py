@@ -6,6 +6,7 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
 import torch
 
 from autoal.rundir.checkpoints import find_checkpoint
@@ -16,6 +17,7 @@ from tests.faults.shell import Shell
 SETTINGS = " ".join((*lives.TINY, "loop.n_rounds=3", "strategy=badge", "paths.run_dir=run"))
 
 
+@pytest.mark.slow
 def test_threads_are_recorded_and_taken_up(tmp_path: Path) -> None:
     outcomes = []
     for name, kill in (("whole", False), ("broken", True)):
@@ -39,14 +41,19 @@ def test_threads_are_recorded_and_taken_up(tmp_path: Path) -> None:
 
 
 def test_another_machine_is_said_in_one_line(tmp_path: Path) -> None:
+    """The number of threads is taken up, which another processor can't be."""
     cfg, run_dir = lives.config("strategy=margin"), tmp_path / "run"
     kill = Fault("autoal.training.lit:LitClassifier.training_step", 30, "kill")
     assert lives.live(cfg, run_dir, faults=[kill]) == -signal.SIGKILL
+    summary = json.loads((run_dir / "summary.json").read_text())
+    threads = summary["threads"] + 1
+    (run_dir / "summary.json").write_text(json.dumps(summary | {"threads": threads}))
     for path in (run_dir / "checkpoints").iterdir():
         content = torch.load(path, weights_only=True)
-        content["autoal"]["machine"]["cpu_capability"] = "SSE9"
+        content["autoal"]["machine"] |= {"cpu_capability": "SSE9", "threads": threads}
         torch.save(content, path)
     assert lives.live(cfg, run_dir, resume=True) == 0, lives.log_of(run_dir)
+    assert json.loads((run_dir / "summary.json").read_text())["threads"] == threads
     now = torch.backends.cpu.get_cpu_capability()
     line = f"may differ in its last bits from an undisturbed one: cpu_capability {now} instead of SSE9\n"
     assert lives.log_of(run_dir).count(line) == 1

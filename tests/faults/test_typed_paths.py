@@ -93,6 +93,7 @@ def test_a_comma_sweeps_in_a_multirun_unless_a_file_is_called_so(
     assert taken(["-m", "dataset.path=c,d"]) == ["c,d"], "below paths.data_dir"
 
 
+@pytest.mark.slow
 def test_printed_and_completed_commands_continue_a_run(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "a folder")
     where = "runs of ü, [x] {y} 'z'/seed=0"

@@ -35,7 +35,7 @@ def test_distribution_is_exactly_d2(monkeypatch, pending, weighted):
     generator = torch.Generator().manual_seed(0)
     space = Points.centred(x)
     seen = dict.fromkeys(chances, 0)
-    trials = 1500
+    trials = 600
     for _ in range(trials):
         seeds = d2_sample(space, 4, generator, 0, weights if weighted else None)
         seen[tuple(seeds.index.tolist()[1:])] += 1

@@ -70,7 +70,9 @@ def test_the_loss_does_not_change_when_the_batch_is_shuffled(options: dict[str, 
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 
 
-@pytest.mark.parametrize("options", [DEFAULT, SAMPLE], ids=["global", "sample"])
+@pytest.mark.parametrize(
+    "options", [pytest.param(DEFAULT, id="global"), pytest.param(SAMPLE, id="sample", marks=pytest.mark.slow)]
+)
 def test_a_planted_candidate_gets_the_largest_weight(options: dict[str, Any]) -> None:
     best = worst = 0
     for seed in range(10):

@@ -46,7 +46,7 @@ def killed_and_resumed(run_dir: Path, monkeypatch: pytest.MonkeyPatch, *override
     write = RunDir.write_rounds
 
     def die(self: RunDir, drawn: list[dict[str, Any]]) -> None:
-        if len(drawn) == 3:
+        if len(drawn) == 2:
             raise KilledError
         write(self, drawn)
 
@@ -59,6 +59,7 @@ def killed_and_resumed(run_dir: Path, monkeypatch: pytest.MonkeyPatch, *override
 
 def assert_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
     """Check that a killed and resumed experiment ends like one that was left alone."""
+    overrides = ("loop.n_rounds=2", "loop.epochs=4", *overrides)
     experiment(tmp_path / "whole", *overrides).run()
     killed_and_resumed(tmp_path / "resumed", monkeypatch, *overrides)
     assert ledger(tmp_path / "resumed") == ledger(tmp_path / "whole")

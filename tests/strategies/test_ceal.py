@@ -103,9 +103,10 @@ def test_composes_on_the_command_line_and_leaves_the_ledger_alone(tmp_path: Path
         tmp_path,
         "strategy=ceal",
         "strategy.base=badge",
-        "strategy.threshold=0.1",
-        "optimizer.lr=0.01",
-        "loop.epochs=30",
+        "strategy.threshold=0.3",
+        "optimizer.lr=0.02",
+        "loop.epochs=15",
+        "loop.batch_size=64",
     )
     run.run()
     assert run.strategy.base.name == "badge"  # type: ignore[attr-defined]
@@ -118,6 +119,7 @@ def test_composes_on_the_command_line_and_leaves_the_ledger_alone(tmp_path: Path
     assert len({line["id"] for line in lines}) == 100
 
 
+@pytest.mark.slow  # test_stops.py ends and resumes it in every quick run
 def test_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_resumes(
         tmp_path,

@@ -104,5 +104,6 @@ def test_subset_bounds_the_choice() -> None:
     assert everything.log["lpl_subset"] == 120  # never fewer than the picks
 
 
+@pytest.mark.slow  # test_stops.py ends and resumes it in every quick run
 def test_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_resumes(tmp_path, monkeypatch, "strategy=loss_prediction", "strategy.detach_epoch=4")

@@ -81,5 +81,6 @@ def test_refuses_bad_options() -> None:
         WAAL(penalty=0)
 
 
+@pytest.mark.slow  # test_stops.py ends and resumes it in every quick run
 def test_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_resumes(tmp_path, monkeypatch, "strategy=waal", "loop.checkpoint_every=3")

@@ -87,10 +87,10 @@ def test_task_fit_is_the_same_training(root: Path, tmp_path: Path) -> None:
 
 
 def test_same_command_same_ledger_and_shared_start(root: Path, tmp_path: Path) -> None:
-    names = ["random", "margin", "bald", "kmeans"]
+    names = ["random", "margin", "kmeans"]
     for name in [*names, "margin"]:
         where = tmp_path / (name if not (tmp_path / name).exists() else "again")
-        experiment(root, where, f"strategy={name}", "seed=2").run()
+        experiment(root, where, f"strategy={name}", "seed=2", "loop.epochs=8").run()
     assert ledger(tmp_path / "margin") == ledger(tmp_path / "again")
     columns = [c for c in rounds(tmp_path / "margin") if not c.startswith("seconds")]
     pd.testing.assert_frame_equal(rounds(tmp_path / "margin")[columns], rounds(tmp_path / "again")[columns])
