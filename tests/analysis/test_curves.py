@@ -66,5 +66,5 @@ def test_empty_csv_fields_are_unmeasured() -> None:
 def test_import_needs_neither_torch_nor_pandas() -> None:
     code = "import autoal.analysis.curves, autoal.analysis.plots, sys; print(sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    for heavy in ("'torch'", "'pandas'", "'scipy'", "'matplotlib'", "'plotly'"):
+    for heavy in ("'torch'", "'pandas'", "'scipy'", "'matplotlib'"):
         assert heavy not in modules

@@ -27,8 +27,6 @@ from autoal.commands.main import main
 from autoal.errors import AutoALError
 from tests.analysis.trees import write_run, write_tree
 
-pytest.importorskip("plotly")
-
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -85,6 +83,7 @@ def test_writes_every_file(made: Report) -> None:
         "figures/seconds_fashion_mlp.pdf",
         "figures/penalty_overall.png",
         "figures/critical_difference.pdf",
+        "figures/overlap_digits_mlp.png",
     ):
         assert name in names
     assert not [name for name in names if "/." in name or name.startswith(".") or name.endswith(".tmp")]
@@ -158,7 +157,7 @@ def test_the_page_holds_every_section(made: Report) -> None:
 
 
 def test_charts_are_valid_plotly_figures(made: Report) -> None:
-    import plotly.graph_objects as go
+    go = pytest.importorskip("plotly.graph_objects")
 
     def charts(item: Any) -> list[dict[str, Any]]:
         if isinstance(item, dict):
@@ -221,12 +220,28 @@ def test_a_report_written_again_is_the_same(tree: Path, made: Report, tmp_path: 
 
 def test_latex(tree: Path) -> None:
     result = analyse(collect([tree])[0][0], resamples=100)
-    text = result_latex([result], "aubc", "Caption")
+    text = result_latex([result], "aubc", "AUBC")
     assert text.count("\\textbf{") == 1
     assert r"\toprule" in text
     best = max(result.strategies, key=lambda s: s.aubc[0])
     assert f"{best.name} & \\textbf{{{100 * best.aubc[0]:.2f}}}" in text
     assert escape("a_b & 5%") == r"a\_b \& 5\%"
+
+
+def test_latex_calls_nothing_equal_below_five_seeds(tmp_path: Path) -> None:
+    # 71.4 against 88.1: three seeds with a noisy difference give p > 0.05 after Holm.
+    accuracies = {"random": (0.60, 0.714, 0.82), "badge": (0.88, 0.881, 0.882), "margin": (0.87, 0.88, 0.86)}
+    for seeds in (3, 5):
+        for name, values in accuracies.items():
+            for seed in range(seeds):
+                acc = (0.5, values[seed % 3] + 0.001 * seed)
+                write_run(tmp_path / str(seeds) / name / str(seed), strategy=name, seed=seed, acc=acc)
+    text = {n: result_latex([analyse(collect([tmp_path / str(n)])[0][0])], "final_acc", "Final") for n in (3, 5)}
+    assert r"\underline" not in text[3]
+    assert "Fewer than 5 seeds in common with the best: too few for a test" in text[3]
+    assert "\\underline{" in text[5]
+    assert "underlined: not significantly different" in text[5]
+    assert "Fewer than" not in text[5]
 
 
 def test_long_curves_are_thinned_in_the_page_only(tmp_path: Path) -> None:

@@ -49,7 +49,6 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("plotly")
     root = tmp_path_factory.mktemp("runs")
     write_tree(root, datasets=("digits", "fashion", "svhn"), rounds=6)
     write_run(root / "failed", seed=9, status="failed", summary={"message": "out of memory"})

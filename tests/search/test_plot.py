@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
-from autoal.search.plot import plot_weights, series
+from autoal.search.plot import plot_weights, series, weights_figure
 from autoal.search.weigh import weight_columns
 
 ROWS = [
@@ -36,20 +35,35 @@ def test_plot_is_written_and_replaced(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_nothing_lies_outside_the_axes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    drawn = []
-    legend = Figure.legend
-    monkeypatch.setattr(Figure, "legend", lambda self, *a, **k: (drawn.append(self), legend(self, *a, **k)))
+def test_every_point_lies_where_it_was_measured() -> None:
     shares = {"margin": (0.75, 0.99), "entropy": (0.25, 0.01), "kmeans": (1e-9, 0.0)}
-    row = {"n_labeled": 40} | {f"weight_{name}": w for name, (w, _) in shares.items()}
-    plot_weights([row | {f"vote_share_{name}": v for name, (_, v) in shares.items()}], tmp_path / "w.png")
-    for ax in drawn[0].axes:
+    rows = [
+        {"n_labeled": size}
+        | {f"weight_{name}": weight for name, (weight, _) in shares.items()}
+        | {f"vote_share_{name}": vote for name, (_, vote) in shares.items()}
+        for size in (40, 60, 100)
+    ]
+    prior = {"margin": 0.5, "entropy": 0.25, "kmeans": 0.25}
+    figure = weights_figure(rows, prior)
+    assert figure is not None
+    for ax, index in zip(figure.axes, (0, 1), strict=True):
         low, high = ax.get_ylim()
-        heights = [y for line in ax.get_lines() for y in line.get_ydata()]
-        assert len(heights) == 3 + 2  # and the two ends of the line of equal shares
-        assert all(low < y < high for y in heights)
+        drawn = {str(line.get_label()): line for line in ax.get_lines()}
+        for name, values in shares.items():
+            assert list(drawn[name].get_xdata()) == [40, 60, 100]
+            assert list(drawn[name].get_ydata()) == [values[index]] * 3
+            assert low <= values[index] <= high
+        # Ticks are sizes that were measured, labelled or not.
+        assert set(ax.get_xticks()) <= {40, 60, 100}
+        assert set(ax.get_xticks(minor=True)) <= {40, 60, 100}
+        assert not any("≤" in text.get_text() for text in ax.get_yticklabels())
+    # The prior: a dashed line of its candidate's colour, one in grey where candidates share it; none among votes.
+    left, right = ([line for line in ax.get_lines() if line.get_linestyle() == "--"] for ax in figure.axes)
+    heights = {line.get_ydata()[0]: line.get_color() for line in left if len(line.get_ydata())}
+    margin = next(line for line in figure.axes[0].get_lines() if line.get_label() == "margin")
+    assert heights == {0.5: margin.get_color(), 0.25: "#777777"}
+    assert right == []
+    assert any("prior" in text.get_text() for text in figure.legends[0].get_texts())
 
 
 def test_columns_summarise_weights_and_votes() -> None:

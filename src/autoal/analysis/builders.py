@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from autoal.analysis.bands import BANDS
 from autoal.analysis.pairwise import PairRow, PenaltyMatrix, win_tie_loss
 from autoal.analysis.results import Overall, SettingResult
 from autoal.analysis.runs import Problem, Run
@@ -216,18 +217,22 @@ def problem_table(problems: Sequence[Problem]) -> Table:
 
 
 def curve_table(results: Sequence[SettingResult]) -> Table:
-    """Mean learning curves with their bands, one row per size."""
+    """Mean learning curves with their three bands, one row per size."""
     rows = [
-        [r.setting.label, s.name, float(x), float(mean), float(half), int(n)]
+        [r.setting.label, s.name, float(x), float(mean), float(sd), float(se), float(half), int(n)]
         for r in results
         for s in r.strategies
-        for x, mean, half, n in zip(s.curve.sizes, s.curve.mean, s.curve.half, s.curve.n, strict=True)
+        for x, mean, sd, se, half, n in zip(
+            s.curve.sizes, s.curve.mean, *(s.curve.spread(band) for band in BANDS), s.curve.n, strict=True
+        )
     ]
     columns = [
         Column("setting", "Setting"),
         Column("strategy", "Strategy"),
         Column("n_labeled", "Labels", "int"),
         Column("test_acc", "Accuracy %", "percent"),
+        Column("test_acc_sd", "sd", "percent"),
+        Column("test_acc_se", "se", "percent"),
         Column("test_acc_ci", "± CI", "percent"),
         Column("seeds", "Seeds", "int"),
     ]

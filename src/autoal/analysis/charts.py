@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from autoal.analysis.axes import CUT, Ends, ends, size_ticks
 from autoal.analysis.curves import FloatArray
 from autoal.analysis.pairwise import PairRow
 from autoal.analysis.results import SettingResult, StrategyResult
-from autoal.analysis.style import COLORS, Look
+from autoal.analysis.style import Look
 
 __all__ = ["Chart", "curve_chart", "difference_chart", "numbers", "weight_chart"]
 
@@ -23,6 +24,8 @@ Chart = dict[str, Any]
 
 # More points than this cannot be told apart on a screen; the CSV files keep all.
 _MAX_POINTS = 200
+# Characters that fit along the x axis of a chart as wide as the page.
+_ROOM = 95
 
 
 def numbers(values: FloatArray | Sequence[float], digits: int = 5) -> list[float | None]:
@@ -47,7 +50,7 @@ def _rgba(color: str, alpha: float) -> str:
     return f"rgba({r},{g},{b},{alpha})"
 
 
-def curve_chart(result: SettingResult, styles: Mapping[str, Look]) -> Chart:
+def curve_chart(result: SettingResult, styles: Mapping[str, Look], band: str = "ci") -> Chart:
     """Mean learning curves with bands; one hidden trace per strategy holds its seeds.
 
     A strategy's traces share a legend group, so that a click on its legend entry hides all of them. Traces with
@@ -56,15 +59,16 @@ def curve_chart(result: SettingResult, styles: Mapping[str, Look]) -> Chart:
     Args:
         result: The setting.
         styles: Strategy to look.
+        band: What the bands show, a name of :data:`~autoal.analysis.bands.BANDS`.
 
     Returns:
-        The chart.
+        The chart; if its y axis ends before a band does, it says so.
     """
     data: list[Chart] = []
     for s in sorted(result.strategies, key=lambda s: -s.final[0]):
         look = styles[s.name]
         keep = _thin(s.curve.sizes.size)
-        x, mean, half = s.curve.sizes[keep], s.curve.mean[keep], s.curve.half[keep]
+        x, mean, half = s.curve.sizes[keep], s.curve.mean[keep], s.curve.spread(band)[keep]
         common = {"legendgroup": s.name, "type": "scatter"}
         known = np.isfinite(half)
         if known.any():
@@ -100,20 +104,40 @@ def curve_chart(result: SettingResult, styles: Mapping[str, Look]) -> Chart:
             }
         )
     means = np.concatenate([s.curve.mean for s in result.strategies])
-    room = max(0.02, 0.1 * float(np.ptp(means)))
-    bottom, top = max(0.0, float(means.min()) - room), min(1.005, float(means.max()) + room)
+    half = np.concatenate([s.curve.spread(band) for s in result.strategies])
+    shown = ends(means, means - half, means + half)
     layout = {
         "height": 480,
         "hovermode": "x unified",
-        "xaxis": {"title": {"text": "labelled samples"}},
+        "xaxis": _size_axis(np.concatenate([s.curve.sizes for s in result.strategies])),
         "yaxis": {
             "title": {"text": "test accuracy"},
             "tickformat": ".0%",
-            "range": [round(bottom, 4), round(top, 4)],
+            "range": [round(shown.low, 4), round(shown.high, 4)],
         },
         "legend": {"groupclick": "togglegroup"},
+        "annotations": _cut_notes(shown),
     }
     return {"data": data, "layout": layout}
+
+
+def _size_axis(sizes: FloatArray) -> Chart:
+    """An x axis whose ticks are sizes that were measured."""
+    ticks = size_ticks(sizes, _ROOM)
+    return {
+        "title": {"text": "labelled samples"},
+        "tickmode": "array",
+        "tickvals": numbers(ticks),
+        "ticktext": [f"{size:,.0f}" for size in ticks],
+        "ticks": "outside",
+    }
+
+
+def _cut_notes(shown: Ends) -> list[Chart]:
+    common = {"xref": "paper", "yref": "paper", "x": 0.005, "xanchor": "left", "showarrow": False}
+    above = {"text": f"▲ {CUT}", "y": 1.0, "yanchor": "top"}
+    below = {"text": f"▼ {CUT}", "y": 0.0, "yanchor": "bottom"}
+    return [common | note for note, cut in ((above, shown.cut_high), (below, shown.cut_low)) if cut]
 
 
 def _seed_trace(result: SettingResult, s: StrategyResult, look: Look) -> Chart:
@@ -196,19 +220,22 @@ def _against(pair: PairRow, baseline: str) -> tuple[str, float, float, float]:
     return pair.second, -mean, -high, -low
 
 
-def weight_chart(s: StrategyResult, prefix: str, title: str) -> Chart:
+def weight_chart(s: StrategyResult, prefix: str, title: str, styles: Mapping[str, Look]) -> Chart:
     """Strategy weights, or shares of votes, over the rounds.
 
     Args:
         s: A strategy that logs columns with this prefix.
         prefix: ``weight_`` or ``vote_share_``.
         title: Title of the y axis.
+        styles: Strategy to look, of the candidates too.
 
     Returns:
         The chart.
     """
     data = []
-    for i, (column, band) in enumerate((c, b) for c, b in s.weights.items() if c.startswith(prefix)):
+    own = {column: band for column, band in s.weights.items() if column.startswith(prefix)}
+    for column, band in own.items():
+        look = styles[column.removeprefix(prefix)]
         keep = _thin(band.sizes.size)
         data.append(
             {
@@ -217,15 +244,15 @@ def weight_chart(s: StrategyResult, prefix: str, title: str) -> Chart:
                 "name": column.removeprefix(prefix),
                 "x": numbers(band.sizes[keep]),
                 "y": numbers(band.mean[keep], 4),
-                "marker": {"size": 4},
-                "line": {"color": COLORS[i % len(COLORS)], "width": 2},
-                "hovertemplate": "%{y:.3f}",
+                "marker": {"size": 5, "color": look.color, "symbol": look.symbol},
+                "line": {"color": look.color, "width": 2},
+                "hovertemplate": "%{y:.1%}",
             }
         )
     layout = {
         "height": 380,
         "hovermode": "x unified",
-        "xaxis": {"title": {"text": "labelled samples"}},
-        "yaxis": {"title": {"text": title}, "rangemode": "tozero"},
+        "xaxis": _size_axis(np.concatenate([band.sizes for band in own.values()])),
+        "yaxis": {"title": {"text": title}, "rangemode": "tozero", "tickformat": ".0%"},
     }
     return {"data": data, "layout": layout}

@@ -12,13 +12,19 @@ from autoal.analysis.curves import FloatArray
 from autoal.analysis.ledgers import SelectionSummary
 from autoal.analysis.pairwise import PenaltyMatrix
 from autoal.analysis.results import SettingResult
-from autoal.analysis.style import COLORS, Look
+from autoal.analysis.style import PHASE_COLORS, Look
 
 __all__ = ["class_chart", "overlap_chart", "penalty_chart", "seconds_chart"]
 
 
 def _heatmap(
-    z: FloatArray, x: Sequence[str], y: Sequence[str], text: Sequence[Sequence[str]], top: float, hover: str
+    z: FloatArray,
+    x: Sequence[str],
+    y: Sequence[str],
+    text: Sequence[Sequence[str]],
+    top: float,
+    hover: str,
+    ticks: str = "",
 ) -> Chart:
     trace = {
         "type": "heatmap",
@@ -30,7 +36,8 @@ def _heatmap(
         "hovertemplate": hover,
         "zmin": 0,
         "zmax": top,
-        "showscale": False,
+        "showscale": True,
+        "colorbar": {"thickness": 14, "outlinewidth": 0, "tickformat": ticks},
         "xgap": 2,
         "ygap": 2,
         "hoverongaps": False,
@@ -41,7 +48,7 @@ def _heatmap(
         "height": 130 + side * len(y),
         "xaxis": {"tickangle": -35, "automargin": True, "showgrid": False, "type": "category"},
         "yaxis": {"autorange": "reversed", "automargin": True, "showgrid": False, "type": "category"},
-        "meta": {"maxWidth": 240 + 2 * side * len(x)},
+        "meta": {"maxWidth": 320 + 2 * side * len(x)},
     }
     return {"data": [trace], "layout": layout}
 
@@ -63,7 +70,7 @@ def penalty_chart(matrix: PenaltyMatrix) -> Chart:
 
 
 def overlap_chart(selection: SelectionSummary) -> Chart:
-    """Heat map of the share of bought samples that two strategies have in common.
+    """Heat map of the share of bought samples that two strategies have in common, from 0 to 100 %.
 
     Args:
         selection: The selection of a setting.
@@ -73,10 +80,8 @@ def overlap_chart(selection: SelectionSummary) -> Chart:
     """
     z = selection.overlap
     text = [["" if not math.isfinite(v) else f"{100 * v:.0f}%" for v in row] for row in z.tolist()]
-    top = float(np.nanmax(z)) if np.isfinite(z).any() else 1.0
-    return _heatmap(
-        z, selection.names, selection.names, text, max(top, 0.05), "%{y} and %{x}: %{z:.1%}<extra></extra>"
-    )
+    names = selection.names
+    return _heatmap(z, names, names, text, 1.0, "%{y} and %{x}: %{z:.1%}<extra></extra>", ".0%")
 
 
 def class_chart(selection: SelectionSummary, styles: Mapping[str, Look]) -> Chart:
@@ -132,7 +137,7 @@ def seconds_chart(result: SettingResult) -> Chart | None:
             "name": phase,
             "y": [s.name for s in rows],
             "x": numbers([s.seconds.get(phase, 0.0) for s in rows], 3),
-            "marker": {"color": COLORS[i % len(COLORS)]},
+            "marker": {"color": PHASE_COLORS[i % len(PHASE_COLORS)]},
             "hovertemplate": "%{x:.2f} s",
         }
         for i, phase in enumerate(phases)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoal.analysis.pairwise import PenaltyMatrix
+from autoal.analysis.axes import CUT, ends, mark_sizes, percent
+from autoal.analysis.curves import FloatArray
 from autoal.analysis.plots import INK, style_axes
 from autoal.analysis.ranks import RankTest
 from autoal.analysis.results import SettingResult
-from autoal.analysis.style import Look, looks
+from autoal.analysis.style import PHASE_COLORS, Look
 from autoal.files import atomic_open
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["cd_figure", "curve_figure", "penalty_figure", "save_figure", "seconds_figure"]
+__all__ = ["RC", "cd_figure", "curve_figure", "new_figure", "save_figure", "seconds_figure"]
 
 # Text stays text in the PDF (fonttype 42), so that a publisher's checks pass and it can be searched.
-_RC: Any = {"pdf.fonttype": 42, "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8}
+RC: Any = {"pdf.fonttype": 42, "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8}
 
 MOST_NAMED = 12
 """Curves that one figure can tell apart; the others are drawn in grey."""
@@ -41,7 +41,7 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     import matplotlib
 
     paths = []
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(RC):
         for suffix in ("png", "pdf"):
             path = stem.with_name(f"{stem.name}.{suffix}")
             # Without a creation date two reports of the same runs are the same files.
@@ -55,7 +55,8 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     return paths
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches, which belongs to no window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -65,28 +66,29 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def curve_figure(result: SettingResult, styles: Mapping[str, Look]) -> Figure:
-    """Mean learning curves of a setting with their confidence bands; of very many, the best in colour.
+def curve_figure(result: SettingResult, styles: Mapping[str, Look], band: str = "ci", level: float = 95) -> Figure:
+    """Mean learning curves of a setting with their bands; of very many, the best in colour.
 
     Args:
         result: The setting.
         styles: Strategy to look.
+        band: What the bands show, a name of :data:`~autoal.analysis.bands.BANDS`.
+        level: Percent that an interval covers.
 
     Returns:
-        The figure.
+        The figure; if its y axis ends before a band does, it says so.
     """
     import matplotlib
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(RC):
         many = len(result.strategies) > 6
-        figure = _figure(5.6 if many else 4.4, 3.3)
+        figure = new_figure(5.6 if many else 4.4, 3.3)
         ax = figure.add_subplot()
         style_axes(ax)
         named = _named(result, styles)
         others = [s for s in result.strategies if s.name not in named]
-        if others:  # among so many, looks repeat colours
-            styles = looks(sorted(named), result.baseline)
+        lows: list[FloatArray] = []
+        highs: list[FloatArray] = []
         # Best last round first in the legend, as the curves end from top to bottom.
         for s in sorted((s for s in result.strategies if s.name in named), key=lambda s: -s.final[0]):
             look = styles[s.name]
@@ -94,21 +96,26 @@ def curve_figure(result: SettingResult, styles: Mapping[str, Look]) -> Figure:
                 s.curve.sizes, s.curve.mean, color=look.color, linestyle="--" if look.dashed else "-",
                 marker=look.marker, markersize=3, linewidth=1.3, label=s.name,
             )  # fmt: skip
-            if np.isfinite(s.curve.half).any():
-                low, high = s.curve.mean - s.curve.half, s.curve.mean + s.curve.half
+            half = s.curve.spread(band)
+            if np.isfinite(half).any():
+                low, high = s.curve.mean - half, s.curve.mean + half
                 ax.fill_between(s.curve.sizes, low, high, color=look.color, alpha=0.13, linewidth=0)
+                lows, highs = [*lows, low], [*highs, high]
         for i, s in enumerate(others):
             label = None if i else f"{len(others)} others"
             ax.plot(s.curve.sizes, s.curve.mean, color="#d0d0d0", linewidth=0.8, zorder=1, label=label)
         means = np.concatenate([s.curve.mean for s in result.strategies])
-        # Wide bands of few seeds must not squeeze the curves themselves into a stripe.
-        room = max(0.02, 0.12 * float(np.ptp(means)))
-        ax.set_ylim(max(0.0, float(means.min()) - room), min(1.0, float(means.max()) + room))
+        shown = ends(means, np.concatenate([[np.nan], *lows]), np.concatenate([[np.nan], *highs]))
+        ax.set_ylim(shown.low, shown.high)
+        for cut, mark, y, side in ((shown.cut_high, "▲", 0.99, "top"), (shown.cut_low, "▼", 0.01, "bottom")):
+            if cut:
+                ax.text(0.01, y, f"{mark} {CUT}", transform=ax.transAxes, va=side, fontsize=7, color=INK)
         ax.set_title(result.setting.label, loc="left", color=INK)
         ax.set_xlabel("labelled samples")
-        ax.set_ylabel("test accuracy")
-        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=None))
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+        what = {"sd": "mean ± sd", "se": "mean ± se", "ci": f"mean, {level:g}% interval"}[band]
+        ax.set_ylabel(f"test accuracy, {what}" if lows else "test accuracy")
+        ax.yaxis.set_major_formatter(percent)
+        mark_sizes(ax, np.concatenate([s.curve.sizes for s in result.strategies]), room=44)
         if many:
             ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
         else:
@@ -124,45 +131,6 @@ def _named(result: SettingResult, styles: Mapping[str, Look]) -> set[str]:
     return {s.name for s in best} | {name for name, look in styles.items() if look.dashed}
 
 
-def penalty_figure(matrix: PenaltyMatrix) -> Figure:
-    """Heat map of a penalty matrix with the mean penalty below it.
-
-    Args:
-        matrix: The matrix.
-
-    Returns:
-        The figure.
-    """
-    import matplotlib
-
-    with matplotlib.rc_context(_RC):
-        m = len(matrix.names)
-        side = 1.9 + 0.42 * m
-        figure = _figure(side + 0.5, side)
-        ax = figure.add_subplot()
-        shown = np.vstack([matrix.wins, matrix.penalty])
-        top = float(np.nanmax(matrix.settings)) if matrix.settings.size else 1.0
-        ax.imshow(np.ma.masked_invalid(shown), cmap="Blues", vmin=0.0, vmax=max(top, 1.0) * 1.15, aspect="equal")
-        small = 8 if m <= 12 else 6
-        for (i, j), value in np.ndenumerate(shown):
-            if math.isfinite(value):
-                dark = value > 0.6 * max(top, 1.0)
-                ax.text(
-                    j, i, f"{value:.2f}", ha="center", va="center", fontsize=small,
-                    color="white" if dark else INK,
-                )  # fmt: skip
-            elif i != j:
-                ax.text(j, i, "–", ha="center", va="center", fontsize=small, color="#999999")
-        ax.axhline(m - 0.5, color="white", linewidth=4)
-        ax.set_xticks(range(m), matrix.names, rotation=40, ha="right", rotation_mode="anchor")
-        ax.set_yticks(range(m + 1), [*matrix.names, "mean penalty"])
-        ax.tick_params(length=0, labelcolor=INK)
-        for spine in ax.spines.values():
-            spine.set_visible(False)
-        ax.set_title(f"{matrix.label}: row beats column", loc="left", color=INK)
-    return figure
-
-
 def seconds_figure(result: SettingResult) -> Figure:
     """Stacked bars of the mean seconds per run and phase.
 
@@ -174,16 +142,14 @@ def seconds_figure(result: SettingResult) -> Figure:
     """
     import matplotlib
 
-    from autoal.analysis.style import COLORS
-
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(RC):
         rows = sorted((s for s in result.strategies if s.seconds), key=lambda s: sum(s.seconds.values()))
-        figure = _figure(4.8, 1.3 + 0.26 * len(rows))
+        figure = new_figure(4.8, 1.3 + 0.26 * len(rows))
         ax = figure.add_subplot()
         style_axes(ax)
         phases = list(dict.fromkeys(phase for s in rows for phase in s.seconds))
         left = np.zeros(len(rows))
-        for phase, color in zip(phases, COLORS * 3, strict=False):
+        for phase, color in zip(phases, PHASE_COLORS * 3, strict=False):
             width = np.array([s.seconds.get(phase, 0.0) for s in rows])
             ax.barh(range(len(rows)), width, left=left, color=color, height=0.7, label=phase)
             left += width
@@ -206,13 +172,13 @@ def cd_figure(test: RankTest) -> Figure:
     """
     import matplotlib
 
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(RC):
         k = len(test.names)
         order = sorted(range(k), key=lambda i: test.mean_ranks[i])
         half = (k + 1) // 2
         step, bar = 0.23, 0.13
         depth = 0.25 + bar * len(test.groups)
-        figure = _figure(6.0, 1.0 + depth + step * half)
+        figure = new_figure(6.0, 1.0 + depth + step * half)
         ax = figure.add_subplot()
         ax.set_axis_off()
         # Room for names on both sides; rank 1 (best) is on the left.

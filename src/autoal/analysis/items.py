@@ -31,6 +31,7 @@ class PageInput:
         problems: What was left out or is missing.
         styles: Strategy to look.
         alpha: Error level of intervals and tests.
+        band: What the bands of curves show, a name of :data:`~autoal.analysis.bands.BANDS`.
     """
 
     title: str
@@ -39,6 +40,7 @@ class PageInput:
     problems: Sequence[Problem]
     styles: Mapping[str, Look]
     alpha: float = 0.05
+    band: str = "ci"
 
 
 def table_item(table: Table, drop: Sequence[str] = (), name: str = "") -> Item:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from autoal.analysis.pairwise import PenaltyMatrix
 from autoal.analysis.results import SettingResult
+from autoal.analysis.stats import MIN_TEST
 
 __all__ = ["escape", "penalty_latex", "result_latex"]
 
@@ -28,49 +29,59 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
-def result_latex(results: Sequence[SettingResult], metric: str, caption: str, alpha: float = 0.05) -> str:
+def result_latex(results: Sequence[SettingResult], metric: str, what: str, alpha: float = 0.05) -> str:
     """Strategies as rows, settings as columns: mean and standard deviation in percent.
 
     The best mean of a column is bold. Underlined are strategies that the corrected paired t-test cannot tell
-    from it; a strategy without a test against the best is not underlined.
+    from it. A strategy that shares fewer than :data:`~autoal.analysis.stats.MIN_TEST` seeds with the best is not
+    underlined, because so few seeds hardly tell anything from anything; the caption says so.
 
     Args:
         results: The settings.
         metric: ``aubc`` or ``final_acc``.
-        caption: Caption of the table.
+        what: What the numbers are, the beginning of the caption, e.g. ``"AUBC"``.
         alpha: Error level.
 
     Returns:
         A ``table`` environment that needs the package booktabs.
     """
+    few = False
     names = sorted({s.name for r in results for s in r.strategies}, key=lambda n: (n.casefold(), n))
     cells = {name: [_DASH] * len(results) for name in names}
     for column, result in enumerate(results):
         values = {s.name: s.aubc if metric == "aubc" else s.final for s in result.strategies}
         best = max(values, key=lambda name: values[name][0])
-        alike = _tied(result, metric, best, alpha)
+        tied, untested = _against(result, metric, best, alpha)
+        few = few or untested
         for name, (mean, sd, _, _) in values.items():
             text = f"{100 * mean:.2f}"
             if name == best:
                 text = rf"\textbf{{{text}}}"
-            elif name in alike:
+            elif name in tied:
                 text = rf"\underline{{{text}}}"
             spread = rf" {{\scriptsize$\pm${100 * sd:.2f}}}" if math.isfinite(sd) else ""
             cells[name][column] = text + spread
     heads = " & ".join(escape(r.setting.label) for r in results)
     body = "\n".join(f"{escape(name)} & {' & '.join(row)} \\\\" for name, row in cells.items())
+    caption = f"{what} (\\%), mean $\\pm$ standard deviation over seeds. Bold: best mean"
+    if r"\underline" in body:
+        test = rf"(paired $t$-test, Holm, $p \geq {alpha:g}$)"
+        caption += f"; underlined: not significantly different from it {test}"
+    caption += "."
+    if few:
+        caption += f" Fewer than {MIN_TEST} seeds in common with the best: too few for a test, so no line."
     return _table("l" + "c" * len(results), f"Strategy & {heads}", body, caption, f"tab:{metric}")
 
 
 _DASH = "--"
 
 
-def _tied(result: SettingResult, metric: str, best: str, alpha: float) -> set[str]:
-    return {
-        pair.second if pair.first == best else pair.first
-        for pair in result.pairs
-        if pair.metric == metric and best in (pair.first, pair.second) and pair.verdict(alpha) == "tie"
-    }
+def _against(result: SettingResult, metric: str, best: str, alpha: float) -> tuple[set[str], bool]:
+    """Return the strategies that a test can't tell from the best, and whether any has too few seeds for one."""
+    pairs = [p for p in result.pairs if p.metric == metric and best in (p.first, p.second)]
+    tested = [p for p in pairs if p.result.n >= MIN_TEST]
+    tied = {p.second if p.first == best else p.first for p in tested if p.verdict(alpha) == "tie"}
+    return tied, len(tested) < len(pairs)
 
 
 def penalty_latex(matrix: PenaltyMatrix) -> str:

@@ -1,4 +1,4 @@
-"""The page: sections as data, rendered by a small script and Plotly's bundled library, in one file."""
+"""The page: sections as data, rendered by a small script and a bundle of plotly.js, in one file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from importlib import resources
 from autoal.analysis.items import PageInput
 from autoal.analysis.sections_overall import notices, overall_sections
 from autoal.analysis.sections_setting import setting_sections
-from autoal.errors import AutoALError
 
 __all__ = ["PageInput", "build_page"]
 
@@ -23,14 +22,7 @@ def build_page(content: PageInput) -> str:
 
     Returns:
         HTML that asks the network for nothing (its content security policy forbids it).
-
-    Raises:
-        AutoALError: If plotly is not installed.
     """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise AutoALError("the report needs plotly: pip install 'autoal[report]'") from None
     runs = [run for r in content.results for group in r.setting.runs.values() for run in group]
     strategies = {name for r in content.results for name in r.setting.runs}
     subtitle = (
@@ -49,13 +41,13 @@ def build_page(content: PageInput) -> str:
     parts = {
         "title": html.escape(content.title),
         "subtitle": html.escape(subtitle),
-        "css": _template("report.css"),
-        "js": _template("report.js"),
+        "css": _file("templates/report.css"),
+        "js": _file("templates/report.js"),
         "data": embedded,
-        "plotly": str(get_plotlyjs()),
+        "plotly": _file("plotly/plotly-cartesian.min.js"),
     }
     # Split at the markers instead of replacing one after another, so that no part can contain a marker.
-    pieces = _template("report.html").split("{{")
+    pieces = _file("templates/report.html").split("{{")
     page = [pieces[0]]
     for piece in pieces[1:]:
         name, _, rest = piece.partition("}}")
@@ -63,8 +55,8 @@ def build_page(content: PageInput) -> str:
     return "".join(page)
 
 
-def _template(name: str) -> str:
-    return (resources.files("autoal.analysis") / "templates" / name).read_text(encoding="utf-8")
+def _file(path: str) -> str:
+    return (resources.files("autoal.analysis") / path).read_text(encoding="utf-8")
 
 
 def _count(n: int, one: str, many: str = "") -> str:

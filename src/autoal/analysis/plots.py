@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autoal.analysis.axes import mark_sizes, percent
 from autoal.analysis.curves import as_floats
 from autoal.files import atomic_open
 
@@ -59,7 +60,6 @@ def plot_curve(rows: Sequence[Mapping[str, Any]], path: str | Path, title: str) 
     # Figure without pyplot: no global state, no display, nothing left open in a long training process.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     figure = Figure(figsize=(6.4, 4.2), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
@@ -68,8 +68,7 @@ def plot_curve(rows: Sequence[Mapping[str, Any]], path: str | Path, title: str) 
     ax.set_title(title, fontsize=11, color=INK, loc="left")
     ax.set_xlabel("labelled samples", color=INK)
     ax.set_ylabel("accuracy", color=INK)
-    ax.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=None))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_formatter(percent)
 
     sizes = as_floats([row["n_labeled"] for row in rows])
     test = as_floats([row.get("test_acc") for row in rows])
@@ -89,18 +88,10 @@ def plot_curve(rows: Sequence[Mapping[str, Any]], path: str | Path, title: str) 
     if known.size:
         ax.plot(sizes, test, color=PALETTE[0], linewidth=1.8, marker="o", markersize=5, label="test")
         last = known[-1]
-        ax.annotate(
-            f"{test[last]:.1%} at {sizes[last]:,.0f}",
-            (sizes[last], test[last]),
-            xytext=(0, 9),
-            textcoords="offset points",
-            ha="right" if known.size > 1 else "center",
-            color=PALETTE[0],
-            fontsize=10,
-            fontweight="bold",
-        )
-        # Room for the annotation above the last point.
-        ax.margins(x=0.04, y=0.12)
+        # Beside the title: beside the last point it would lie on the curve.
+        text = f"{test[last]:.1%} at {sizes[last]:,.0f}"
+        ax.set_title(text, loc="right", color=PALETTE[0], fontsize=10, fontweight="bold")
+        mark_sizes(ax, sizes, room=62)
     else:
         ax.text(0.5, 0.5, "no round finished yet", transform=ax.transAxes, ha="center", color=INK)
     if len(ax.lines) > 1:

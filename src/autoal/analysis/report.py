@@ -15,6 +15,7 @@ from autoal.analysis.pairwise import PenaltyMatrix
 from autoal.analysis.progress import track
 from autoal.analysis.results import (
     DEFAULT_BASELINE,
+    WEIGHT_PREFIXES,
     Overall,
     SettingResult,
     analyse,
@@ -23,7 +24,7 @@ from autoal.analysis.results import (
 )
 from autoal.analysis.runs import Problem, Run
 from autoal.analysis.settings import Setting, collect
-from autoal.analysis.style import Look, looks
+from autoal.analysis.style import looks
 from autoal.analysis.tables import Table, write_csv
 from autoal.errors import AutoALError, unknown_name
 from autoal.files import atomic_open
@@ -44,6 +45,7 @@ class Options:
         alpha: Error level of intervals and tests.
         resamples: Bootstrap resamples.
         figures: Whether to write PNG and PDF figures.
+        band: What the bands of curves show, a name of :data:`~autoal.analysis.bands.BANDS`.
     """
 
     title: str = "Active learning report"
@@ -53,6 +55,7 @@ class Options:
     alpha: float = 0.05
     resamples: int = 10_000
     figures: bool = True
+    band: str = "ci"
 
 
 @dataclass(frozen=True)
@@ -106,15 +109,15 @@ def make_report(roots: Sequence[str | Path], out: Path, options: Options | None 
         message = f"no strategy starts with '{baseline}': label savings need it (--baseline NAME)"
         problems.append(Problem("warning", "all settings", message))
     overall = analyse_overall(results, options.alpha)
-    names = sorted({name for r in results for name in r.setting.runs}, key=lambda n: (n.casefold(), n))
-    styles = looks(names, baseline)
+    styles = looks(ran, baseline, candidates(results))
     try:
         out.mkdir(parents=True, exist_ok=True)
         _write_tables(out, results, overall, problems, options.alpha)
         page = out / "report.html"
-        _write_text(page, build_page(PageInput(options.title, results, overall, problems, styles, options.alpha)))
+        content = PageInput(options.title, results, overall, problems, styles, options.alpha, options.band)
+        _write_text(page, build_page(content))
         if options.figures:
-            _write_figures(out / "figures", results, overall, styles)
+            _write_figures(out / "figures", content)
     except OSError as error:
         raise AutoALError(f"cannot write the report to {out}: {error.strerror or error}") from error
     return Report(page, results, overall, problems)
@@ -149,11 +152,7 @@ def _write_tables(
         write_csv(out / f"{name}.csv", builders.penalty_table(matrix))
     _write_text(out / "penalty_overall.tex", penalty_latex(overall.overall))
     for metric, what in (("aubc", "AUBC"), ("final_acc", "Final test accuracy")):
-        caption = (
-            f"{what} (\\%), mean $\\pm$ standard deviation over seeds. Bold: best mean; underlined: not "
-            f"significantly different from it (paired $t$-test, Holm, $p \\geq {alpha:g}$)."
-        )
-        _write_text(out / f"{metric}.tex", result_latex(results, metric, caption, alpha))
+        _write_text(out / f"{metric}.tex", result_latex(results, metric, what, alpha))
 
 
 def _runs(setting: Setting) -> list[Run]:
@@ -168,18 +167,28 @@ def _matrices(results: Sequence[SettingResult], overall: Overall) -> dict[str, P
     return named | {"penalty_overall": overall.overall}
 
 
-def _write_figures(
-    folder: Path, results: Sequence[SettingResult], overall: Overall, styles: dict[str, Look]
-) -> None:
+def candidates(results: Sequence[SettingResult]) -> set[str]:
+    """Return the candidates of searches whose weights are drawn: they have a strategy's colour."""
+    columns = {column for r in results for s in r.strategies for column in s.weights}
+    return {column.removeprefix(p) for column in columns for p in WEIGHT_PREFIXES if column.startswith(p)}
+
+
+def _write_figures(folder: Path, content: PageInput) -> None:
     from matplotlib.figure import Figure
 
-    from autoal.analysis.figures import cd_figure, curve_figure, penalty_figure, save_figure, seconds_figure
+    from autoal.analysis.figures import cd_figure, curve_figure, save_figure, seconds_figure
+    from autoal.analysis.heat_maps import overlap_figure, penalty_figure
+
+    results, overall, styles = content.results, content.overall, content.styles
+    level = 100 * (1 - content.alpha)
 
     jobs: list[tuple[str, Callable[[], Figure]]] = []
     for name, result in zip(slugs([r.setting.label for r in results]), results, strict=True):
-        jobs.append((f"curves_{name}", partial(curve_figure, result, styles)))
+        jobs.append((f"curves_{name}", partial(curve_figure, result, styles, content.band, level)))
         if any(s.seconds for s in result.strategies):
             jobs.append((f"seconds_{name}", partial(seconds_figure, result)))
+        if len(result.selection.names) > 1:
+            jobs.append((f"overlap_{name}", partial(overlap_figure, result)))
     jobs += [
         (name, partial(penalty_figure, matrix))
         for name, matrix in _matrices(results, overall).items()

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoal.analysis.curves import FloatArray, labels_to_reach
+from autoal.analysis.bands import Band, band
+from autoal.analysis.curves import labels_to_reach
 from autoal.analysis.ledgers import SelectionSummary, summarise_selection
 from autoal.analysis.pairwise import PairRow, PenaltyMatrix, compare_setting, penalty_matrix, sum_matrices
 from autoal.analysis.ranks import RankTest, rank_rows, rank_test
 from autoal.analysis.runs import Run
 from autoal.analysis.settings import Setting
-from autoal.analysis.stats import mean_ci, t_quantile
+from autoal.analysis.stats import mean_ci
 
 __all__ = [
     "DEFAULT_BASELINE",
-    "Band",
+    "WEIGHT_PREFIXES",
     "Overall",
     "Savings",
     "SettingResult",
     "StrategyResult",
     "analyse",
     "analyse_overall",
-    "band",
     "find_baseline",
 ]
 
@@ -36,23 +36,6 @@ HOOK = "hook"  # a part of the training, where a strategy changes it
 WEIGHT_PREFIXES = ("weight_", "vote_share_")
 DEFAULT_BASELINE = "random"
 """The strategy that savings refer to where nobody names another."""
-
-
-@dataclass(frozen=True)
-class Band:
-    """A mean curve with its confidence band.
-
-    Attributes:
-        sizes: Labelled-set sizes, shape ``(G,)``.
-        mean: Mean over seeds.
-        half: Half width of the t interval, NaN where fewer than 2 seeds have that size.
-        n: Seeds at each size.
-    """
-
-    sizes: FloatArray
-    mean: FloatArray
-    half: FloatArray
-    n: FloatArray
 
 
 @dataclass(frozen=True)
@@ -137,28 +120,6 @@ class Overall:
     overall: PenaltyMatrix
     ranks: RankTest
     left_out: list[str]
-
-
-def band(sizes: FloatArray, values: FloatArray, alpha: float = 0.05) -> Band:
-    """Mean and t interval over seeds at every size.
-
-    Args:
-        sizes: Labelled-set sizes, shape ``(G,)``.
-        values: Shape ``(n_seeds, G)``, NaN where a seed has no such size.
-        alpha: Error level.
-
-    Returns:
-        The band over the sizes that at least one seed has.
-    """
-    known = np.isfinite(values)
-    n = known.sum(axis=0)
-    keep = n > 0
-    values, known, n = values[:, keep], known[:, keep], n[keep]
-    filled = np.where(known, values, 0.0)
-    mean = filled.sum(axis=0) / n
-    variance = np.where(known, (filled - mean) ** 2, 0.0).sum(axis=0) / np.maximum(n - 1, 1)
-    quantile = np.array([t_quantile(int(k), alpha) for k in n])
-    return Band(sizes[keep], mean, quantile * np.sqrt(variance / n), n.astype(np.float64))
 
 
 def analyse(

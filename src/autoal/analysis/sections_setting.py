@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 
 from autoal.analysis import builders
+from autoal.analysis.bands import BANDS
 from autoal.analysis.charts import curve_chart, difference_chart, weight_chart
 from autoal.analysis.charts_compare import class_chart, overlap_chart, penalty_chart, seconds_chart
 from autoal.analysis.items import Item, PageInput, chart_item, note_item, section_item, table_item
 from autoal.analysis.pairwise import PairRow
 from autoal.analysis.recipes import config_text
 from autoal.analysis.results import SettingResult
-from autoal.analysis.stats import MIN_BOOTSTRAP
+from autoal.analysis.stats import MIN_BOOTSTRAP, MIN_TEST
 from autoal.analysis.tables import Table
 
 __all__ = ["setting_sections"]
@@ -40,19 +41,20 @@ def setting_sections(result: SettingResult, content: PageInput) -> list[Item]:
         sections.append(
             section_item("time", "Time", "Seconds by phase", intro, [chart_item(seconds, "chart-seconds"), table])
         )
-    sections += _selection(result, content) + _weights(result) + [_config(result)]
+    sections += _selection(result, content) + _weights(result, content) + [_config(result)]
     return sections
 
 
 def _curves(result: SettingResult, content: PageInput) -> Item:
+    level = f"{100 * (1 - content.alpha):g}% " if content.band == "ci" else ""
     intro = (
-        f"Mean over seeds with the {100 * (1 - content.alpha):g}% confidence band of the mean (Student's t). "
-        "Click a name in the legend to hide a strategy, double-click to see it alone."
+        f"Mean over seeds; the band on both sides is the {level}{BANDS[content.band]}. "
+        "Click a name in the legend to hide a strategy, double-click to see no other."
     )
     items: list[Item] = [{"type": "seeds", "chart": "chart-curves"}]
     return section_item(
         "curves", "Curves", "Learning curves", intro,
-        [*items, chart_item(curve_chart(result, content.styles), "chart-curves")],
+        [*items, chart_item(curve_chart(result, content.styles, content.band), "chart-curves")],
     )  # fmt: skip
 
 
@@ -101,6 +103,12 @@ def _pairs(result: SettingResult, content: PageInput) -> Item:
             {"type": "text", "text": _PENALTY_TEXT.format(alpha=content.alpha)},
             chart_item(penalty_chart(result.penalty), "chart-penalty"),
         ]
+        if most < MIN_TEST:
+            text = (
+                f"With {most} common seeds the paired t-test finds only large differences: a tie says nothing. "
+                f"{MIN_TEST} seeds are the least to speak of no difference."
+            )
+            items.append(note_item(text))
         if 2 / 2**most >= content.alpha:
             text = (
                 f"With {most} common seeds Wilcoxon's p cannot be smaller than {2 / 2**most:g}; more seeds are "
@@ -174,12 +182,12 @@ def _selection(result: SettingResult, content: PageInput) -> list[Item]:
     return [section_item("selection", "Selection", "What was bought", "", items)] if items else []
 
 
-def _weights(result: SettingResult) -> list[Item]:
+def _weights(result: SettingResult, content: PageInput) -> list[Item]:
     items: list[Item] = []
     for s in result.strategies:
         for prefix, what in (("weight_", "weight"), ("vote_share_", "share of votes")):
             if any(column.startswith(prefix) for column in s.weights):
-                figure = weight_chart(s, prefix, what)
+                figure = weight_chart(s, prefix, what, content.styles)
                 heading = {"type": "heading", "text": f"{s.name}: {what} of each candidate"}
                 items += [heading, chart_item(figure, f"chart-weights-{len(items)}")]
     if not items:

@@ -18,6 +18,7 @@ from autoal.analysis.curves import FloatArray
 
 __all__ = [
     "MIN_BOOTSTRAP",
+    "MIN_TEST",
     "Comparison",
     "bootstrap_ci",
     "compare",
@@ -34,6 +35,9 @@ K = TypeVar("K", bound=Hashable)
 _ROUNDING = 1e-12
 # Above this scipy, too, uses the normal approximation of Wilcoxon's statistic.
 _EXACT = 50
+
+MIN_TEST = 5
+"""Fewest seeds from which a table says that two strategies do not differ: fewer can hardly find a difference."""
 
 MIN_BOOTSTRAP = 20
 """Fewest values of a bootstrap interval: fewer cannot show how far a mean may be from theirs."""

@@ -45,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="bootstrap resamples; used from 20 seeds on (default: 10000)",
     )
+    parser.add_argument(
+        "--band",
+        choices=("sd", "se", "ci"),
+        default="ci",
+        help="what the bands of curves show: sd, standard deviation over seeds; se, standard error of the mean; "
+        "ci, interval of the mean (default)",
+    )
     parser.add_argument("--no-figures", action="store_true", help="skip the PNG and PDF figures")
     parser.add_argument(
         "--strict", action="store_true", help="exit with status 1 if any run is left out, missing or duplicated"
@@ -90,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         alpha=args.alpha,
         resamples=args.resamples,
         figures=not args.no_figures,
+        band=args.band,
     )
     report = make_report(args.dirs, args.out, options)
     for problem in report.problems[:20]:

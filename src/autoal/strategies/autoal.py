@@ -265,7 +265,8 @@ class AutoAL(QueryStrategy):
 
     def write_figures(self, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> list[Path]:
         """Draw ``strategy_weights.png`` from the rows of ``rounds.csv``; returns what was written."""
-        path = plot_weights(rows, Path(run_dir) / "strategy_weights.png")
+        prior = dict(zip(self.candidates.names, self.prior.tolist(), strict=True))
+        path = plot_weights(rows, Path(run_dir) / "strategy_weights.png", prior)
         return [] if path is None else [path]
 
     def state_dict(self) -> dict[str, Any]:
