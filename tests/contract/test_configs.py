@@ -10,13 +10,13 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from autoal.config.command_line import choices
+from autoal.config.root import GROUPS
 from autoal.data.build import build_augmentations, build_dataset
 from autoal.loop.settings import LoopConfig
 from autoal.query.registry import build
 from autoal.rundir.recipe import recipe_hash
+from autoal.training.callbacks import build_callbacks
 from autoal.training.optim import OptimizerRecipe
-
-GROUPS = ("dataset", "backbone", "strategy", "optimizer", "loop", "trainer", "logger", "paths")
 
 
 def composed(root: Path, *overrides: str) -> DictConfig:
@@ -74,6 +74,11 @@ def test_experiments_compose(root: Path, name: str) -> None:
     LoopConfig.from_config(config["loop"])
 
 
+@pytest.mark.parametrize("name", choices("callbacks"))
+def test_callbacks_build(root: Path, name: str) -> None:
+    assert len(build_callbacks(plain(composed(root, f"callbacks={name}").callbacks))) == 1
+
+
 def test_recipe_ignores_strategy_and_seed_and_nothing_else(root: Path) -> None:
     base = recipe_hash(plain(composed(root)))
     for same in (
@@ -93,5 +98,8 @@ def test_recipe_ignores_strategy_and_seed_and_nothing_else(root: Path) -> None:
         for a in ("norm", "value")
     ]
     assert recipe_hash(clipped[0]) != recipe_hash(clipped[1])
+    assert recipe_hash(plain(composed(root, "callbacks=[learning_rate_monitor,device_stats_monitor]"))) == base
+    assert recipe_hash(plain(composed(root, "callbacks=early_stopping"))) != base
+    assert recipe_hash(plain(composed(root, "+callbacks.mine._target_=my.Own"))) != base
     for other in ("loop.n_query=21", "dataset=mnist", "backbone.dropout=0.1", "optimizer.lr=0.1"):
         assert recipe_hash(plain(composed(root, other))) != base

@@ -19,6 +19,14 @@ DETERMINISTIC = ("margin", "entropy_mc", "kcenter", "badge", "kmeans", "autoal")
 # leave a rest too. With n_init odd, a last batch may hold fewer samples than there are ranks.
 ODD = ("loop.n_init=22", "loop.n_query=7", "loop.batch_size=8")
 
+STOPPED = (
+    "callbacks=early_stopping",
+    "callbacks.early_stopping.patience=1",
+    "callbacks.early_stopping.monitor=train_loss",
+    "callbacks.early_stopping.min_delta=100",
+)
+"""Nothing gets better by that much: a round ends after its second epoch."""
+
 
 def _run(folder: Path, size: int, cfgs: dict[str, dict[str, Any]]) -> None:
     statuses = lives.live_on_ranks(cfgs, folder, size)
@@ -39,9 +47,11 @@ def _rows(run_dir: Path) -> list[dict[str, str]]:
 def test_a_whole_experiment_in_float64(names: tuple[str, ...], sizes: tuple[int, ...], tmp_path: Path) -> None:
     double = (*ODD, "trainer.precision=64-true", "loop.n_rounds=2", "loop.epochs=3")
     cfgs = {name: lives.config(f"strategy={name}", *double) for name in names}
+    cfgs["stopped"] = lives.config("strategy=margin", *double, *STOPPED)
     for size in (1, *sizes):
         _run(tmp_path / f"on{size}", size, cfgs)
-    for name in names:
+    assert {row["epochs"] for row in _rows(tmp_path / "on1" / "stopped")} == {"2"}
+    for name in cfgs:
         alone = tmp_path / "on1" / name
         for size in sizes:
             other = tmp_path / f"on{size}" / name

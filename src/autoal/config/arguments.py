@@ -130,3 +130,17 @@ def own_strategy(words: Sequence[str]) -> list[str]:
     named = [] if any(word.startswith("strategy.name=") for word in words) else [f"strategy.name={name}"]
     own = [f"+{w}" if w.startswith("strategy.") and not w.startswith("strategy.name=") else w for w in words]
     return ["strategy=random", *named, *own]
+
+
+def own_callbacks(words: Sequence[str]) -> list[str]:
+    """Let ``callbacks.mine._target_=my_package.MyCallback`` stand alone, with the class's options beside it.
+
+    Args:
+        words: The command line's words.
+
+    Example:
+        >>> own_callbacks(["callbacks.mine._target_=my.Own", "callbacks.mine.alpha=2", "callbacks.other.beta=1"])
+        ['+callbacks.mine._target_=my.Own', '+callbacks.mine.alpha=2', 'callbacks.other.beta=1']
+    """
+    names = {word.split(".")[1] for word in words if re.match(r"callbacks\.\w+\._target_=", word)}
+    return [f"+{w}" if w.startswith(tuple(f"callbacks.{name}." for name in names)) else w for w in words]

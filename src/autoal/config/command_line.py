@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from autoal.config.arguments import own_strategy, quote_paths
+from autoal.config.arguments import own_callbacks, own_strategy, quote_paths
 from autoal.config.explain import explain, os_error
 from autoal.config.instantiate import first_line
 from autoal.config.offers import offers, package_confs
@@ -89,7 +89,7 @@ def command_line(main: Callable[[], Any]) -> None:
 
     Paths on the command line are taken as they were typed (:mod:`autoal.config.arguments`).
     """
-    sys.argv[1:] = own_strategy(quote_paths(sys.argv[1:]))
+    sys.argv[1:] = own_callbacks(own_strategy(quote_paths(sys.argv[1:])))
     # With this set Hydra raises its errors instead of printing pages and exiting.
     wanted_trace = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -13,7 +13,13 @@ from typing import Any
 
 from autoal.config.plugins import GROUPS
 
-CONFIG_GROUPS = {"strategies": "strategy", "datasets": "dataset", "backbones": "backbone", "loggers": "logger"}
+CONFIG_GROUPS = {
+    "strategies": "strategy",
+    "datasets": "dataset",
+    "backbones": "backbone",
+    "loggers": "logger",
+    "callbacks": "callbacks",
+}
 """Entry-point group -> config group."""
 
 _COMMON: dict[str, dict[str, Any]] = {
@@ -43,7 +49,7 @@ def offers(group: str) -> list[Offer]:
     """Return what installed packages add to a config group, by name; nothing is imported.
 
     Args:
-        group: ``"strategy"``, ``"dataset"``, ``"backbone"`` or ``"logger"``.
+        group: ``"strategy"``, ``"dataset"``, ``"backbone"``, ``"logger"`` or ``"callbacks"``.
     """
     kinds = [kind for kind, own in CONFIG_GROUPS.items() if own == group]
     found = {
@@ -75,4 +81,6 @@ def store_offers() -> None:
             node: dict[str, Any] = {"name": offer.name, "_target_": offer.target, **_COMMON.get(group, {})}
             if group == "logger":
                 node = {offer.name: {}}
+            elif group == "callbacks":
+                node = {offer.name: {"_target_": offer.target}}
             ConfigStore.instance().store(group=group, name=offer.name, node=node, provider=offer.package)

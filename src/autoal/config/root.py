@@ -10,8 +10,11 @@ from autoal.config.training import TrainerSettings
 from autoal.config.values import Range, Text, check, check_value, settings_of, shown, unknown_key
 from autoal.errors import AutoALError
 
-GROUPS = ("dataset", "backbone", "strategy", "optimizer", "loop", "trainer", "logger", "paths")
+GROUPS = ("dataset", "backbone", "strategy", "optimizer", "loop", "trainer", "logger", "callbacks", "paths")
 """The config groups, each a mapping in the composed config."""
+
+MAY_BE_EMPTY = ("logger", "callbacks")
+"""Groups of which nothing need be chosen."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def check_root(config: Mapping[str, Any]) -> dict[str, Any]:
         config: A composed config as plain containers.
 
     Returns:
-        The config, with an empty mapping where no logger is chosen.
+        The config, with an empty mapping where no logger or no callback is chosen.
 
     Raises:
         AutoALError: Naming the key, its value and what is valid.
@@ -65,9 +68,9 @@ def check_root(config: Mapping[str, Any]) -> dict[str, Any]:
             raise unknown_key("", str(key), ROOT_KEYS)
         if key in scalars:
             check_value(str(key), value, scalars[key].kind)
-    checked = {**config, "logger": config.get("logger") or {}}
+    checked = {**config, **{group: config.get(group) or {} for group in MAY_BE_EMPTY}}
     for group in GROUPS:
-        if not checked.get(group) and group != "logger":
+        if not checked.get(group) and group not in MAY_BE_EMPTY:
             raise AutoALError(f"no {group} is chosen: {group}=NAME")
         if not isinstance(checked[group], Mapping):
             raise AutoALError(f"{group}={shown(checked[group])} is not a mapping; choose a config: {group}=NAME")

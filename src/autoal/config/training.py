@@ -33,11 +33,11 @@ REFUSED: dict[str, str] = {
     **dict.fromkeys(("limit_val_batches", "limit_test_batches", "limit_predict_batches"), _EVALUATION),
     **dict.fromkeys(("val_check_interval", "check_val_every_n_epoch", "num_sanity_val_steps"), _EVALUATION),
     **dict.fromkeys(("enable_checkpointing", "default_root_dir", "model_registry"), _FILES),
-    **dict.fromkeys(("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "barebones"), _VIEW),
+    **dict.fromkeys(("enable_progress_bar", "enable_model_summary", "barebones"), _VIEW),
     **dict.fromkeys(("use_distributed_sampler", "reload_dataloaders_every_n_epochs", "inference_mode"), _LOOP),
     **dict.fromkeys(("plugins", "enable_autolog_hparams"), _LOOP),
     "logger": "loggers are a group of their own: logger=[csv,wandb]",
-    "callbacks": "callbacks are not among the trainer's settings",
+    "callbacks": "callbacks are a group of their own: callbacks=[early_stopping]",
 }
 """Arguments of Lightning's Trainer that a config may not give, and why."""
 
@@ -63,6 +63,7 @@ class TrainerSettings:
         deterministic: Deterministic algorithms alone.
         benchmark: Let cuDNN try its algorithms.
         profiler: One of Lightning's.
+        log_every_n_steps: Steps between two numbers of a callback that logs by steps.
         detect_anomaly: Look for the operation that made a NaN.
         flush_denormal: Treat denormal numbers as 0.
         data_on_device_gib: Splits up to this size together live on the device, GiB.
@@ -82,6 +83,7 @@ class TrainerSettings:
     deterministic: bool | Literal["warn"] = False
     benchmark: bool | None = False
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
+    log_every_n_steps: Count = 50
     detect_anomaly: bool = False
     flush_denormal: bool = True
     data_on_device_gib: NotNegative = 4.0

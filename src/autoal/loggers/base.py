@@ -65,6 +65,9 @@ class RunListener:
     def epoch(self, round_: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Handle the end of an epoch; ``metrics`` holds ``train_acc``, ``train_loss`` and ``lr``."""
 
+    def logged(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Handle numbers that a Lightning callback logs after ``step`` optimiser steps of the run."""
+
     def bought(self, batch: BoughtBatch) -> None:
         """Handle a query's labels, before the row of their round."""
 

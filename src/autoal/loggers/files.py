@@ -1,7 +1,8 @@
-"""The run directory's own figures and log lines."""
+"""The run directory's own figures, log lines, and what callbacks log."""
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autoal.analysis.plots import plot_curve
+from autoal.files import atomic_open
 from autoal.loggers.base import Row, RunInfo, RunListener
 
 log = logging.getLogger(__name__)
@@ -32,11 +34,22 @@ class FileListener(RunListener):
         self._run_dir = Path()
         self._undrawn: Sequence[Row] = ()
         self._drawn = -math.inf
+        self._resumed = False
 
     def start(self, info: RunInfo) -> None:
         """Note where files go."""
         self._run_dir = info.run_dir
+        self._resumed = info.resumed
         log.info("%s: %s, recipe %s", "resumed" if info.resumed else "started", self._title, info.recipe)
+
+    def logged(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append to ``callbacks.jsonl``, which loses what a resumed run repeats."""
+        path = self._run_dir / "callbacks.jsonl"
+        if self._resumed:
+            _forget_from(step, path)
+            self._resumed = False
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **metrics}) + "\n")
 
     def round(self, rows: Sequence[Row]) -> None:
         """Log the round, and redraw the figures unless that was done a moment ago."""
@@ -57,3 +70,12 @@ class FileListener(RunListener):
         plot_curve(rows, self._run_dir / "curve.png", self._title)
         self._write_figures(self._run_dir, rows)
         self._drawn = time.monotonic()
+
+
+def _forget_from(step: int, path: Path) -> None:
+    """Drop the lines of a step and of later ones, and one that a kill has cut off."""
+    if not path.exists():
+        return
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("}\n")]
+    with atomic_open(path) as file:
+        file.writelines(line for line in lines if json.loads(line)["step"] < step)

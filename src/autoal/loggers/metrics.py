@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from autoal.loggers.base import Row
 
 
@@ -27,3 +29,8 @@ def round_metrics(row: Row) -> dict[str, float]:
 def epoch_prefix(round_: int) -> str:
     """Return the namespace of a round's per-epoch metrics."""
     return f"epochs/round_{round_:03d}"
+
+
+def callback_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return what callbacks log under its dashboard names, ``callbacks/<name>``."""
+    return {f"callbacks/{key}": value for key, value in metrics.items()}

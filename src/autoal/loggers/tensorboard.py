@@ -8,7 +8,7 @@ from typing import Any
 from autoal.config.values import Whole
 from autoal.errors import AutoALError
 from autoal.loggers.base import BoughtBatch, Row, RunInfo, RunListener
-from autoal.loggers.metrics import epoch_prefix, round_metrics
+from autoal.loggers.metrics import callback_metrics, epoch_prefix, round_metrics
 
 
 class TensorBoardLogger(RunListener):
@@ -38,6 +38,11 @@ class TensorBoardLogger(RunListener):
         """Write an epoch under its round's namespace."""
         for key, value in metrics.items():
             self._writer.add_scalar(f"{epoch_prefix(round_)}/{key}", value, epoch)
+
+    def logged(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Write what a callback logs, over the run's optimiser steps."""
+        for key, value in callback_metrics(metrics).items():
+            self._writer.add_scalar(key, value, step)
 
     def bought(self, batch: BoughtBatch) -> None:
         """Write the bought images and the histogram of their classes."""

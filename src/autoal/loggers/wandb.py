@@ -14,7 +14,7 @@ from torch import Tensor
 from autoal.config.values import Text, Whole
 from autoal.files import atomic_open
 from autoal.loggers.base import BoughtBatch, Row, RunInfo, RunListener
-from autoal.loggers.metrics import epoch_prefix, round_metrics
+from autoal.loggers.metrics import callback_metrics, epoch_prefix, round_metrics
 
 
 class WandbLogger(RunListener):
@@ -74,6 +74,7 @@ class WandbLogger(RunListener):
         self._run.define_metric("n_labeled")
         for namespace in ("round", "seconds", "weights"):
             self._run.define_metric(f"{namespace}/*", step_metric="n_labeled")
+        self._run.define_metric("callbacks/*", step_metric="callbacks/step")
 
     def epoch(self, round_: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Log an epoch under its round's namespace."""
@@ -82,6 +83,10 @@ class WandbLogger(RunListener):
             self._run.define_metric(f"{prefix}/*", step_metric=f"{prefix}/epoch")
             self._prefixes.add(prefix)
         self._run.log({f"{prefix}/epoch": epoch, **{f"{prefix}/{k}": v for k, v in metrics.items()}})
+
+    def logged(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log what a callback logs, over the run's optimiser steps."""
+        self._run.log({"callbacks/step": step, **callback_metrics(metrics)})
 
     def bought(self, batch: BoughtBatch) -> None:
         """Log the table of bought samples and their class histogram."""

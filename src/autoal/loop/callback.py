@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.loggers.base import RunListener
+from autoal.loop.epochs import EpochNumbers
 from autoal.loop.purchases import Purchases
 from autoal.loop.queries import Queries
 from autoal.loop.records import RoundRecords
@@ -28,24 +28,23 @@ from autoal.processes.signals import Stopped, StopRequest
 from autoal.query.contract import QueryStrategy
 from autoal.rundir.checkpoints import FORMAT, STAMP
 from autoal.rundir.directory import RunDir
+from autoal.training.callbacks import RoundCallback
 from autoal.training.hooks import TrainingHook
 from autoal.training.inference import ProgressFn, evaluate
-from autoal.training.lbfgs import reached_optimum
 from autoal.training.lit import LitClassifier
 from autoal.training.task import Task
 
 
-class NonFiniteLossError(AutoALError):
-    """The training loss became NaN or infinite."""
-
-
-class ActiveLearning(pl.Callback):
+class ActiveLearning(Checkpoint):
     """Cuts one fit into rounds: train, evaluate, query, buy, reset.
 
     The end of an epoch is where a round may end. Then a checkpoint is written, the classifier is evaluated,
     the strategy is asked for a query, the labels are bought (ledger first, then pool), the classifier is
     reset, and the next checkpoint is written. Everything that decides is computed on every rank alike; rank
     0 alone writes files.
+
+    Lightning calls what writes checkpoints after every other callback, so that their states are those of the
+    epoch's end; one that sets ``trainer.should_stop`` ends the round's training and not the fit.
 
     Args:
         strategy: Chooses the samples.
@@ -56,6 +55,11 @@ class ActiveLearning(pl.Callback):
         listeners: Told what happens, on rank 0 (loggers, figures).
         stop: Where stop signals arrive; None: nobody can ask the loop to stop.
         stamp: What checkpoints say about data set and machine.
+        callbacks: Further Lightning callbacks, which the trainer calls too.
+
+    Attributes:
+        epochs: The callback that measures each epoch, first among the trainer's.
+        steps_before: Optimiser steps before the last resume.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class ActiveLearning(pl.Callback):
         listeners: Sequence[RunListener] = (),
         stop: StopRequest | None = None,
         stamp: Mapping[str, Any] | None = None,
+        callbacks: Sequence[pl.Callback] = (),
     ) -> None:
         self.strategy = strategy
         self.loop = loop
@@ -82,14 +87,15 @@ class ActiveLearning(pl.Callback):
         self._listeners = tuple(listeners)
         self._initial: dict[str, Tensor] = {}
         self._purchases = Purchases(task.data, run_dir.ledger, loop, strategy.name)
-        self._validation = Validation(task.data, loop)
+        self._validation = Validation(task.data, loop, watched=bool(callbacks))
+        self.epochs = EpochNumbers(task.data, loop, self._validation, publish=bool(callbacks))
+        self._others = tuple(callbacks)
         self._queries = Queries(strategy, loop.n_query, task, self._phase)
-        self._epoch_start = self._epoch_lr = 0.0
         self._started = time.monotonic()
         self._seconds_before = 0.0
         self._stop = StopAgreement(stop or StopRequest())
         self._steps_done = 0
-        self._sums_before = torch.zeros(3, dtype=torch.float64)
+        self._steps = self.steps_before = 0
         self._trained: float | None = None
 
     @property
@@ -123,6 +129,7 @@ class ActiveLearning(pl.Callback):
                 self._purchases.buy_initial()
                 if hook is not None:
                     hook.on_round_start(0)
+                self._each_round(lambda other: other.on_round_start(trainer, pl_module, 0))
             if self.records.rows:
                 if self.data.world.is_main:
                     self.run_dir.write_rounds(self.records.rows)
@@ -150,46 +157,28 @@ class ActiveLearning(pl.Callback):
         """Count the step; save and leave if a signal asked for it."""
         self._steps_done += 1
         signum = self._stop.step_done()
-        if signum and not trainer.is_last_batch:
+        if signum and not trainer.is_last_batch and not trainer.should_stop:
             assert isinstance(pl_module, LitClassifier)
-            self._sums_before = self._epoch_sums(pl_module)
-            self.records.add_seconds("train", time.perf_counter() - self._epoch_start)
+            self.epochs.sums_before = self.epochs.sums(pl_module)
+            self.records.add_seconds("train", self.epochs.seconds)
             self._save(trainer)
             raise Stopped(signum)
 
-    def _epoch_sums(self, module: LitClassifier) -> Tensor:
-        """Return the epoch's (sum of losses, right predictions, samples seen) over ranks and resumes."""
-        return self._sums_before + self.data.world.sum(module.take_epoch_sums()).cpu()
-
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock of the epoch, and note its learning rate: at its end the schedule has moved on."""
-        self._epoch_start = time.perf_counter()
-        self._epoch_lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+        """Tell the strategy's hook."""
         hook = self._hook(pl_module)
         if hook is not None:
             hook.on_epoch_start(self.data.round, self.data.epoch)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count the epoch; end the round if it is over."""
+        """Tell what the epoch came to; end the round if it is over."""
         assert isinstance(pl_module, LitClassifier)
-        data, loop = self.data, self.loop
-        data.epoch += 1
-        loss_sum, correct, seen = self._epoch_sums(pl_module).tolist()
-        self._sums_before = torch.zeros(3, dtype=torch.float64)
+        data, loop, train_acc, loss = self.data, self.loop, self.epochs.train_acc, self.epochs.train_loss
         self._steps_done = data.start_batch = 0
-        loss, train_acc = loss_sum / seen, correct / seen
-        if not math.isfinite(loss):
-            raise NonFiniteLossError(
-                f"the training loss is {loss} in round {data.round}, epoch {data.epoch}; "
-                "try a smaller optimizer.lr or trainer.gradient_clip_val=1"
-            )
-        stop = data.epoch >= loop.epochs or (loop.stop_train_acc is not None and train_acc >= loop.stop_train_acc)
-        stop = stop or reached_optimum(trainer.optimizers[0])
-        with trainer.precision_plugin.forward_context():
-            stop = self._validation.epoch_done(pl_module) or stop
-        self.records.add_seconds("train", time.perf_counter() - self._epoch_start)
+        stop = self._asked_to_stop(trainer) or self.epochs.over
+        self.records.add_seconds("train", self.epochs.seconds)
         if data.world.is_main:
-            metrics = {"train_acc": train_acc, "train_loss": loss, "lr": self._epoch_lr}
+            metrics = {"train_acc": train_acc, "train_loss": loss, "lr": self.epochs.lr}
             for listener in self._listeners:
                 listener.epoch(data.round, data.epoch, metrics)
         self.view.epoch(data.round, len(data.pool.labelled), data.epoch, loop.epochs, train_acc, loss)
@@ -204,6 +193,20 @@ class ActiveLearning(pl.Callback):
             self._save(trainer)
         if signum and not self.finished:
             raise Stopped(signum)
+
+    def _asked_to_stop(self, trainer: pl.Trainer) -> bool:
+        """Whether another callback, on any rank, wants the training to end; it ends that of the round."""
+        if not self._others:
+            return False
+        asked = bool(self.data.world.largest([int(trainer.should_stop)])[0])
+        trainer.should_stop = False
+        return asked
+
+    def _each_round(self, tell: Callable[[RoundCallback], None]) -> None:
+        """Tell the callbacks that want to know about rounds."""
+        for other in self._others:
+            if isinstance(other, RoundCallback):
+                tell(other)
 
     # --- the end of a round ----------------------------------------------------------------------------
 
@@ -237,6 +240,8 @@ class ActiveLearning(pl.Callback):
                     batch = self._queries.bought(selection)
                     for listener in self._listeners:
                         listener.bought(batch)
+            self._each_round(lambda other: other.on_round_end(trainer, module, row))
+            if selection is not None:
                 self._next_round(trainer, module)
             self._publish()
             self.finished, self._trained = last, None
@@ -253,6 +258,7 @@ class ActiveLearning(pl.Callback):
         self.data.round += 1
         self.data.epoch = 0
         self._validation.reset()
+        self._each_round(lambda other: other.on_round_start(trainer, module, self.data.round))
 
     def _publish(self) -> None:
         """Write the rows and show them."""
@@ -276,6 +282,7 @@ class ActiveLearning(pl.Callback):
     def _save(self, trainer: pl.Trainer) -> None:
         if self.data.world.is_main:
             self.run_dir.check()
+        self._steps = self.steps_before + trainer.global_step
         trainer.save_checkpoint(self.run_dir.checkpoint)
 
     def on_save_checkpoint(
@@ -302,7 +309,8 @@ class ActiveLearning(pl.Callback):
             "trained": self._trained,
             "seconds": self.seconds,
             "steps_done": self._steps_done,
-            "sums": self._sums_before,
+            "steps": self._steps,
+            "sums": self.epochs.sums_before,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -324,7 +332,8 @@ class ActiveLearning(pl.Callback):
         self._trained = state_dict["trained"]
         self._seconds_before = float(state_dict["seconds"])
         self._steps_done = self.data.start_batch = int(state_dict["steps_done"])
-        self._sums_before = state_dict["sums"]
+        self.epochs.sums_before = state_dict["sums"]
+        self.steps_before = int(state_dict.get("steps", 0))  # a checkpoint of an older version has none
 
     @staticmethod
     def _net(module: pl.LightningModule) -> Classifier:

@@ -17,11 +17,17 @@ class Validation:
     Args:
         data: Pool and this rank's place.
         loop: Patience, and whether the best weights are kept.
+        watched: Whether callbacks want the numbers of every epoch.
+
+    Attributes:
+        last: What the last epoch's evaluation said; None without one.
     """
 
-    def __init__(self, data: ActiveLearningDataModule, loop: LoopConfig) -> None:
+    def __init__(self, data: ActiveLearningDataModule, loop: LoopConfig, watched: bool = False) -> None:
         self._data = data
         self._loop = loop
+        self._watched = watched and loop.n_val > 0
+        self.last: Evaluation | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -35,11 +41,12 @@ class Validation:
 
     def epoch_done(self, module: LitClassifier) -> bool:
         """Evaluate if a rule needs it, remember the best weights, say whether patience ran out."""
-        if self._loop.patience is None and not self._loop.keep_best:
+        if self._loop.patience is None and not self._loop.keep_best and not self._watched:
             return False
         self._data.world.sync_buffers(module)
         found = self.evaluate(module.net)
         assert found is not None, "LoopConfig asks for validation labels with these rules"
+        self.last = found
         if found.accuracy > self._best["acc"]:
             weights = None
             if self._loop.keep_best:

@@ -12,9 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from autoal.config.command_line import choices, conf_dir
 from autoal.config.explain import explain
+from autoal.config.root import GROUPS
 from autoal.errors import AutoALError, unknown_name
 
-GROUPS = ("dataset", "backbone", "strategy", "optimizer", "loop", "trainer", "logger", "paths")
+LISTS = ("logger", "callbacks")
+"""Groups of which several choices stand beside each other."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def experiment(
         overrides: Anything else, in the command line's words: ``["+experiment=deepal/mnist"]``.
         **parts: ``seed``, or a group with the name of a choice (``strategy="badge"``), with settings
             (``loop={"n_rounds": 3}``), or with both (``strategy={"name": "alfamix", "alpha_cap": 0.1}``). A
-            strategy, dataset or backbone of your own is its class, or ``{"_target_": MyStrategy, "alpha": 0.3}``.
+            strategy, dataset or backbone of your own is its class, or ``{"_target_": MyStrategy, "alpha": 0.3}``;
+            of ``callbacks`` each has a name, ``{"mine": MyCallback}``.
 
     Returns:
         The experiment; its :meth:`~Composed.run` runs it.
@@ -92,7 +95,7 @@ def experiment(
     OmegaConf.set_struct(config, False)
     for group, options in settings.items():
         # A class of your own has no use for the arguments of the choice that it replaces.
-        config[group] = options if "_target_" in options else OmegaConf.merge(config[group], options)
+        config[group] = options if "_target_" in options else OmegaConf.merge(config.get(group) or {}, options)
     path = Path(str(config.paths.run_dir if run_dir is None else run_dir)).absolute()
     config.paths.run_dir = str(path)
     return Composed(config, path)
@@ -104,18 +107,25 @@ def _part(group: str, value: Any, known: bool) -> tuple[list[str], dict[str, Any
         value = {"_target_": value}
     if isinstance(value, str):
         value = {"name": value}
-    if group == "logger" and isinstance(value, list | tuple):
-        return [f"logger=[{','.join(_choice(group, str(name), known) for name in value)}]"], {}
+    if group in LISTS and isinstance(value, list | tuple):
+        return [f"{group}=[{','.join(_choice(group, str(name), known) for name in value)}]"], {}
     if not isinstance(value, Mapping):
         raise AutoALError(f"{group}={value!r} is neither a name, nor a class, nor a mapping of settings")
     options = {str(k): v for k, v in value.items()}
+    if group == "callbacks":
+        return [], {name: {"_target_": dotted(v)} if isinstance(v, type) else v for name, v in options.items()}
     target = options.get("_target_")
     if isinstance(target, type):
-        options["_target_"] = f"{target.__module__}.{target.__qualname__}"
+        options["_target_"] = dotted(target)
         options.setdefault("name", getattr(target, "name", "") or target.__name__)
     if target is not None or "name" not in options:
         return [], options
     return [f"{group}={_choice(group, str(options.pop('name')), known)}"], options
+
+
+def dotted(cls: type) -> str:
+    """Return the dotted path of a class."""
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _choice(group: str, name: str, known: bool) -> str:

@@ -29,8 +29,10 @@ from autoal.errors import AutoALError
 from autoal.loggers.base import RunInfo, RunListener
 from autoal.loggers.build import build_loggers
 from autoal.loggers.files import FileListener
+from autoal.loggers.lightning import ListenerLogger
 from autoal.logs import log_to
 from autoal.loop.callback import ActiveLearning
+from autoal.loop.epochs import published
 from autoal.loop.settings import LoopConfig
 from autoal.loop.view import make_view
 from autoal.models.build import ClassifierFactory, plan_backbone
@@ -43,6 +45,7 @@ from autoal.run.summary import summary
 from autoal.rundir.checkpoints import Found, find_checkpoint
 from autoal.rundir.directory import RunDir
 from autoal.rundir.recipe import recipe_hash
+from autoal.training.callbacks import build_callbacks, check_callbacks
 from autoal.training.lit import LitClassifier
 from autoal.training.optim import OptimizerRecipe
 from autoal.training.task import Task
@@ -60,6 +63,7 @@ class Experiment:
         run_dir: Where files go.
         strategy: Chooses the samples.
         loop: Sizes and stopping rules.
+        callbacks: Further callbacks of Lightning's trainer.
         task: Recipe for classifiers, with the data in it.
         module: The LightningModule.
         overrides: The command line's overrides, for the record.
@@ -70,6 +74,7 @@ class Experiment:
     run_dir: RunDir
     strategy: QueryStrategy
     loop: LoopConfig
+    callbacks: list[pl.Callback]
     task: Task
     module: LitClassifier
     overrides: Sequence[str] = ()
@@ -108,6 +113,8 @@ class Experiment:
         recipe.check_precision(placing.precision)
         plan_backbone(cfg["backbone"])
         build_loggers(cfg["logger"])
+        callbacks = build_callbacks(cfg["callbacks"])
+        check_callbacks(callbacks, published(loop))
         dataset = build_dataset(cfg["dataset"])
         data = ActiveLearningDataModule(
             dataset,
@@ -132,7 +139,7 @@ class Experiment:
         module = LitClassifier(task.initial_net(), recipe, strategy.training_hook(task))
         strategy.check(module.net)
         recipe.optimizer(module.net.parameters())  # some optimisers refuse some networks
-        return cls(cfg, RunDir(run_dir), strategy, loop, task, module, overrides)
+        return cls(cfg, RunDir(run_dir), strategy, loop, callbacks, task, module, overrides)
 
     def run(self, resume: bool = False) -> dict[str, Any]:
         """Run the experiment to its end.
@@ -148,7 +155,7 @@ class Experiment:
         """
         stop = StopRequest()
         callback = self._callback(stop)
-        trainer = build_trainer(self.config["trainer"], [callback])
+        trainer = self._trainer(callback)
         stop.install()
         try:
             with stop.waiting():
@@ -284,7 +291,23 @@ class Experiment:
         files = FileListener(title, self.strategy.write_figures)
         self.listeners = [files, *build_loggers(self.config["logger"])] if self._main else []
         view = make_view(show=self._main)
-        return ActiveLearning(self.strategy, self.loop, self.task, self.run_dir, view, self.listeners, stop)
+        return ActiveLearning(
+            self.strategy,
+            self.loop,
+            self.task,
+            self.run_dir,
+            view,
+            self.listeners,
+            stop,
+            callbacks=self.callbacks,
+        )
+
+    def _trainer(self, loop: ActiveLearning) -> pl.Trainer:
+        """Build the trainer; without callbacks of the user's nobody logs through it."""
+        logger = None
+        if self.callbacks:
+            logger = ListenerLogger(self.run_dir.path, self.listeners, lambda: loop.steps_before)
+        return build_trainer(self.config["trainer"], [loop.epochs, *self.callbacks, loop], logger)
 
     def _info(self, resumed: bool) -> RunInfo:
         info = self.task.data.dataset.info

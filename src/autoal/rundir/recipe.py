@@ -23,6 +23,10 @@ NOT_RECIPE = {
 """Keys of those groups that change how a run is carried out and not its curve."""
 
 
+OBSERVERS = tuple(f"lightning.pytorch.callbacks.{name}" for name in ("LearningRateMonitor", "DeviceStatsMonitor"))
+"""Callbacks that only look on; any other one may change a curve."""
+
+
 def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a resolved config that defines the curve."""
     recipe: dict[str, Any] = {}
@@ -31,6 +35,9 @@ def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
         recipe[group] = {k: v for k, v in dict(config[group]).items() if k not in skip}
     if config.get("features") is not None:
         recipe["features"] = {"path": config["features"]}
+    callbacks = {name: value for name, value in (config.get("callbacks") or {}).items() if _may_change(value)}
+    if callbacks:
+        recipe["callbacks"] = callbacks
     trainer = dict(config["trainer"])
     recipe["trainer"] = {
         # A key at its neutral value is left out, so that the hash of a plain run stays what it was.
@@ -41,6 +48,10 @@ def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
     if not recipe["trainer"]["gradient_clip_val"]:
         recipe["trainer"].pop("gradient_clip_algorithm", None)
     return recipe
+
+
+def _may_change(callback: Any) -> bool:
+    return not isinstance(callback, Mapping) or callback.get("_target_") not in OBSERVERS
 
 
 def recipe_hash(config: Mapping[str, Any]) -> str:

@@ -14,8 +14,8 @@ from autoal.config.values import shown
 from autoal.errors import AutoALError
 from autoal.rundir.recipe import NOT_RECIPE, RECIPE_GROUPS, RECIPE_TRAINER_KEYS, recipe_of
 
-FREE_GROUPS = ("trainer", "paths", "logger")
-"""Groups that a resume may change, but for the trainer's keys that belong to the recipe."""
+FREE_GROUPS = ("trainer", "paths", "logger", "callbacks")
+"""Groups that a resume may change, but for what of the trainer and the callbacks belongs to the recipe."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def resumed(run_dir: Path, composed: Mapping[str, Any], overrides: Sequence[str]
     Args:
         run_dir: The run directory.
         composed: The config that this command line composes.
-        overrides: This command line's overrides; those of the trainer, the paths and the loggers count.
+        overrides: This command line's overrides; those of the trainer, paths, loggers and callbacks count.
 
     Raises:
         AutoALError: If there is no run, or an override would change what has been trained so far.

@@ -12,6 +12,7 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch.loggers.logger import Logger
 
 from autoal.config.instantiate import first_line
 from autoal.config.training import TrainerSettings
@@ -25,12 +26,15 @@ OUR_KEYS = ("name", "flush_denormal", "data_on_device_gib", "prefetch")
 """Keys of a ``trainer`` config that are not arguments of Lightning's Trainer."""
 
 
-def build_trainer(config: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
+def build_trainer(
+    config: Mapping[str, Any], callbacks: list[pl.Callback], logger: Logger | None = None
+) -> pl.Trainer:
     """Build the trainer that runs all rounds in one fit.
 
     Args:
         config: A ``trainer`` config.
-        callbacks: What it calls.
+        callbacks: What it calls, the loop among them, which writes the checkpoints.
+        logger: Where callbacks log to.
 
     Raises:
         AutoALError: If the config asks for what this machine has not.
@@ -52,10 +56,9 @@ def build_trainer(config: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl
         "use_distributed_sampler": False,
         "num_sanity_val_steps": 0,
         "limit_val_batches": 0,
-        "enable_checkpointing": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,
-        "logger": False,
+        "logger": logger or False,
         "callbacks": callbacks,
         "plugins": [AtomicCheckpointIO(), environment],
     }
