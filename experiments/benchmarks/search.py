@@ -29,9 +29,9 @@ from autoal.kernels import bald, entropy, least_confidence, margin, mean_std, to
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier, DropoutKey
 from autoal.query.registry import build
+from autoal.search.features import Table
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import Counts, HeldOut
-from autoal.search.inputs import Table
 from autoal.search.loop import Search
 from autoal.search.networks import SearchNet
 from autoal.strategies.autoal import AutoAL

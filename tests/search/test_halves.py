@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from autoal.search.halves import Counts, half_outputs, hold_out, split_halves, wanted_in_half
+from autoal.search.features import FEATURES
+from autoal.search.halves import Counts, hold_out, split_halves, wanted_in_half
 from autoal.search.options import SearchOptions
 from autoal.search.votes import Candidates
 from autoal.testing.tiny import tiny_context, tiny_task
@@ -46,7 +47,7 @@ def test_the_held_out_half_is_voted_on_as_it_stands() -> None:
     assert half.votes.sum(0).tolist() == [3, 3, 3]
     assert torch.equal(half.ids, ctx.labelled_ids[halves[1]])
     assert torch.equal(half.targets, ctx.labelled_targets[halves[1]])
-    outputs = half_outputs(fitnet, ctx, halves[1], Needs(), "full", Counts())
+    outputs = FEATURES["full"].outputs(fitnet, ctx, halves[1], Needs())
     expected = torch.nn.functional.cross_entropy(outputs.logits, half.targets, reduction="none")
     assert torch.allclose(half.losses, expected)
 

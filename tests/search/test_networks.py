@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from autoal.models.cnn import SmallCNN
-from autoal.search.inputs import Table
+from autoal.search.features import Table
 from autoal.search.networks import GlobalWeights, SearchNet, head_on_features, seeded
 from tests.search.world import mlp
 

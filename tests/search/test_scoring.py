@@ -1,19 +1,15 @@
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import pytest
 import torch
 
 from autoal.learned.loss_prediction import ranking_loss
 from autoal.search.mixture import fit_mixture, gmm_threshold, quantile_threshold
 from autoal.search.objective import anchor_loss, budget_loss, search_loss, standardise
-from autoal.search.scoring import (
-    combine,
-    expected_count,
-    mixing_weights,
-    released_gates,
-    sigmoid_gates,
-    softmax_gates,
-)
+from autoal.search.options import SearchOptions
+from autoal.search.scoring import OBJECTIVES, combine, released_gates, sigmoid_gates, softmax_gates
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -21,7 +17,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def test_a_nominated_sample_outranks_one_that_nobody_voted_for() -> None:
-    weights = mixing_weights(torch.randn(50, 4, generator=generator()) * 10, "softmax")
+    weights = OBJECTIVES["softmax"].weights(torch.randn(50, 4, generator=generator()) * 10)
     votes = torch.zeros(50, 4)
     votes[:25] = torch.eye(4)[torch.randint(0, 4, (25,), generator=generator())]
     score = combine(weights, votes)
@@ -52,9 +48,33 @@ def test_sigmoid_gates_open_at_the_threshold() -> None:
 
 
 def test_expected_count() -> None:
-    assert expected_count(torch.tensor([0.5, 1.0, 0.25]), "sigmoid") == 1.75
+    assert OBJECTIVES["sigmoid"].expected(torch.tensor([0.5, 1.0, 0.25])) == 1.75
     equal_pair = torch.tensor([2.0, 0.0, 2.0, 0.0])
-    assert expected_count(equal_pair, "softmax") == 2.0
+    assert OBJECTIVES["softmax"].expected(equal_pair) == 2.0
+
+
+def test_the_words_of_the_objective() -> None:
+    """What each objective makes of the same scores, and what the budget penalty counts."""
+    assert set(OBJECTIVES) == set(get_args(get_type_hints(SearchOptions)["objective"]))
+    logits = torch.randn(6, 3, generator=generator())
+    scores, nominated = torch.tensor([0.1, 0.9, 0.5]), torch.tensor([True, True, False])
+    whole = torch.arange(10.0) / 10
+    levels: list[torch.Tensor] = []
+
+    def threshold(values: torch.Tensor) -> float:
+        levels.append(values)
+        return 0.5
+
+    gates = {k: o.gates(scores, nominated, whole, threshold, 0.2) for k, o in OBJECTIVES.items()}
+    torch.testing.assert_close(gates["softmax"], softmax_gates(scores, nominated, 0.2))
+    torch.testing.assert_close(gates["sigmoid"], sigmoid_gates(scores, nominated, 0.5, 0.2))
+    torch.testing.assert_close(gates["released"], released_gates(scores, 0.5))
+    assert [len(v) for v in levels] == [10, 3]
+    assert OBJECTIVES["released"].weights(logits) is logits
+    torch.testing.assert_close(OBJECTIVES["sigmoid"].weights(logits).sum(1), torch.ones(6))
+    assert OBJECTIVES["released"].count(torch.tensor([0.4, 0.6, 1.0])) == 2
+    assert OBJECTIVES["sigmoid"].count(torch.tensor([0.4, 0.6, 1.0])) == 2.0
+    assert [k for k, o in OBJECTIVES.items() if o.relative] == ["softmax"]
 
 
 def test_released_gates_have_no_gradient() -> None:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from autoal.distributed import World
 from autoal.models.base import Backbone
 from autoal.models.mlp import MLP
+from autoal.search.features import Table
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import Counts, HeldOut
-from autoal.search.inputs import Table
 from autoal.search.loop import Search
 from autoal.search.networks import GlobalWeights, SearchNet, head_on_features
 from autoal.search.options import SearchOptions

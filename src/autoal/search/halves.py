@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from autoal.models.classifier import Classifier
 from autoal.query.contract import QueryContext
+from autoal.search.features import FEATURES
 from autoal.search.options import SearchOptions
 from autoal.search.votes import Candidates, cast_votes, fits_of
-from autoal.training.inference import Needs, PoolOutputs, evaluating, pool_pass
+from autoal.training.inference import PoolOutputs
 
 MIN_LABELLED = 4
 """Below two samples per half there is nothing to hold out (nor a batch for batch norm)."""
@@ -79,32 +80,6 @@ def wanted_in_half(options: SearchOptions, n_half: int, n_query: int, n_all: int
     return min(n_half, max(1, math.ceil(share * n_half - 1e-9)))
 
 
-def half_outputs(
-    net: Classifier, ctx: QueryContext, rows: Tensor, needs: Needs, features: str, counts: Counts
-) -> PoolOutputs:
-    """Return a network's outputs on rows of the labelled pool.
-
-    Args:
-        net: FitNet.
-        ctx: The query.
-        rows: Positions in ``ctx.labelled_ids``, ascending.
-        needs: Of the candidates.
-        features: ``"frozen"`` runs the head on the task's embeddings.
-        counts: Told how many images went through the network.
-    """
-    key = ctx.stream_seed("mc")
-    ids = ctx.labelled_ids[rows]
-    if features == "frozen":
-        embeddings = ctx.labelled_embeddings[rows.to(ctx.device)]
-        with evaluating(net):
-            logits = net(embeddings).logits
-            mc = net.mc_logits(embeddings, needs.mc_samples, key) if needs.mc_samples else None
-        return PoolOutputs(ids.cpu(), logits, embeddings, mc)
-    assert ctx.task is not None
-    counts.images["fitnet"] += len(ids)
-    return pool_pass(net, ctx.task.data, ids, needs, key)
-
-
 def hold_out(
     options: SearchOptions,
     candidates: Candidates,
@@ -126,8 +101,9 @@ def hold_out(
         counts: Counts forward passes and fits.
     """
     train, valid = halves
-    needs = candidates.needs
-    outputs = half_outputs(fitnet, ctx, valid, needs, options.features, counts)
+    needs, features = candidates.needs, FEATURES[options.features]
+    outputs = features.outputs(fitnet, ctx, valid, needs)
+    counts.images["fitnet"] += len(valid) if features.whole else 0
     targets = ctx.labelled_targets[valid.to(ctx.labelled_targets.device)].to(ctx.device)
     losses = nn.functional.cross_entropy(outputs.logits.float(), targets, reduction="none")
     voting: Classifier = fitnet
@@ -139,7 +115,8 @@ def hold_out(
             known = replace(known, mc_logits=mc)
         voting, outputs, seen = ctx.net, known.take(valid), known.take(train)
     elif needs.labelled:
-        seen = half_outputs(fitnet, ctx, train, needs, options.features, counts)
+        seen = features.outputs(fitnet, ctx, train, needs)
+        counts.images["fitnet"] += len(train) if features.whole else 0
     inner = replace(
         ctx.within("held_out"),
         unlabelled=outputs,

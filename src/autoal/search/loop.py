@@ -23,14 +23,7 @@ from autoal.search.networks import (
 )
 from autoal.search.objective import anchor_loss, budget_loss, search_loss
 from autoal.search.options import SearchOptions
-from autoal.search.scoring import (
-    combine,
-    expected_count,
-    mixing_weights,
-    released_gates,
-    sigmoid_gates,
-    softmax_gates,
-)
+from autoal.search.scoring import OBJECTIVES, combine
 from autoal.search.steps import REPORT_EVERY, Share, make_optimizer
 from autoal.training.inference import ProgressFn
 
@@ -93,7 +86,8 @@ class Search:
         # A weight vector is the same for all samples: every rank computes it whole.
         alone = isinstance(source, GlobalWeights) or has_batch_statistics(source)
         self.sharing = Share(World() if alone else world, world)
-        weights = mixing_weights(prior_logits(prior).expand(len(half), -1), options.objective)
+        self.objective = OBJECTIVES[options.objective]
+        weights = self.objective.weights(prior_logits(prior).expand(len(half), -1))
         # A threshold over the whole half: a small batch alone would make a coarse quantile.
         self.scores = combine(weights, half.votes)
         self.parameters = source.search_parameters()
@@ -149,12 +143,8 @@ class Search:
 
     def gates(self, scores: Tensor, rows: Tensor) -> Tensor:
         """Turn the scores of a batch into gates ``(B,)``."""
-        options, nominated = self.options, self.nominated[rows]
-        if options.objective == "softmax":
-            return softmax_gates(scores, nominated, options.temperature)
-        if options.objective == "released":
-            return released_gates(scores, self.threshold(torch.softmax(scores.detach(), 0)))
-        return sigmoid_gates(scores, nominated, self.threshold(self.scores), options.temperature)
+        temperature = self.options.temperature
+        return self.objective.gates(scores, self.nominated[rows], self.scores, self.threshold, temperature)
 
     def threshold(self, scores: Tensor) -> float:
         """Return the level above which the wanted share of samples lies (Eq. 2-4)."""
@@ -176,13 +166,13 @@ class Search:
         losses = self.losses[rows]
         out = self.weigh(rows)
         logits = self.sharing.whole(out.logits, len(rows)).float()
-        weights = mixing_weights(logits, options.objective)
+        weights = self.objective.weights(logits)
         scores = combine(weights, self.half.votes[rows])
         self.scores[rows] = scores.detach()
         gates = self.gates(scores, rows)
-        expected = expected_count(gates, options.objective)
+        expected = self.objective.expected(gates)
         wanted = self.half.wanted * len(rows) / len(self.half)
-        value = search_loss(gates, losses, relative=options.objective == "softmax")
+        value = search_loss(gates, losses, relative=self.objective.relative)
         self.log.add("search_loss", value)
         self.log.add("search_expected", expected)
         if options.anchor:
@@ -190,9 +180,7 @@ class Search:
             self.log.add("search_anchor", anchor)
             value = value + options.anchor * anchor
         if options.budget_penalty:
-            # The released code counts with `.item()`, which cuts the penalty off from every parameter.
-            count = (gates > 0.5).sum().to(gates) if options.objective == "released" else expected
-            value = value + options.budget_penalty * budget_loss(count, wanted)
+            value = value + options.budget_penalty * budget_loss(self.objective.count(gates), wanted)
         if out.predicted is not None and options.ranking:
             predicted = self.sharing.whole(out.predicted, len(rows)).float()
             value = value + options.ranking * ranking_loss(predicted, losses)

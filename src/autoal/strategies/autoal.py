@@ -16,15 +16,15 @@ from autoal.models.classifier import Classifier
 from autoal.query.calibrate import bandwidth_of, calibrated_uncertainty
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
 from autoal.query.registry import register
+from autoal.search.features import FEATURES
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import MIN_LABELLED, Counts, hold_out, split_halves
-from autoal.search.inputs import labelled_inputs, pool_inputs
 from autoal.search.loop import Search, Source
-from autoal.search.networks import Fetch, GlobalWeights, Identity, SearchNet, head_on_features
+from autoal.search.networks import Fetch, GlobalWeights, SearchNet
 from autoal.search.options import SearchOptions
 from autoal.search.plot import plot_weights
 from autoal.search.query import choose, herded
-from autoal.search.scoring import combine, mixing_weights
+from autoal.search.scoring import OBJECTIVES, combine
 from autoal.search.votes import Candidates, cast_votes, fits_of
 from autoal.search.weigh import pool_logits, warn_of_collapse, weight_columns
 from autoal.training.inference import Needs, ProgressFn
@@ -53,6 +53,8 @@ class AutoAL(QueryStrategy):
     def __init__(self, **options: Any) -> None:
         self.options = SearchOptions.of({**self.preset, **options})
         self.candidates = Candidates.of(self.options)
+        self.features = FEATURES[self.options.features]
+        self.objective = OBJECTIVES[self.options.objective]
         self.prior = torch.tensor(self.options.prior_of(self.candidates.names))
         self._kept: dict[str, dict[str, Tensor]] = {}
 
@@ -60,11 +62,12 @@ class AutoAL(QueryStrategy):
     def needs(self) -> Needs:
         """What the candidates, the search and the query need together."""
         options = self.options
-        frozen = options.searches and options.features == "frozen"
         own = Needs(
-            embeddings=options.query == "kmeans" or frozen,
-            labelled=frozen or (options.searches and options.vote_model == "task"),
+            embeddings=options.query == "kmeans",
+            labelled=options.searches and options.vote_model == "task",
         )
+        if options.searches:
+            own = own | self.features.needs
         if options.query == "herding":
             own = own | Needs.of_features(options.query_features)
         return self.candidates.needs | own
@@ -94,7 +97,7 @@ class AutoAL(QueryStrategy):
             nominated = votes.any(1)
             rows = (nominated if int(nominated.sum()) >= n else torch.ones_like(nominated)).nonzero().squeeze(1)
             world = ctx.task.data.world if ctx.task is not None else World()
-            fetch = pool_inputs(ctx, options.features)
+            fetch = self.features.pool(ctx)
             logits, predicted = pool_logits(
                 source, fetch, ctx.unlabelled.ids, rows, len(self.candidates), world, counts, progress
             )
@@ -121,7 +124,7 @@ class AutoAL(QueryStrategy):
         options, pool = self.options, ctx.unlabelled
         return choose(
             options.query,
-            combine(mixing_weights(logits.float(), options.objective), votes),
+            combine(self.objective.weights(logits.float()), votes),
             votes,
             pool.logits,
             pool.embeddings,
@@ -153,7 +156,7 @@ class AutoAL(QueryStrategy):
             share, how = combine(weights, votes), (options.query_exponent, options.query_tilt)
             return herded(pool, known, unsure, share, n, ctx.world, width, *how, progress)
 
-        weights = mixing_weights(logits.float(), options.objective)
+        weights = self.objective.weights(logits.float())
         picks = batch(weights, progress)
         log = {"temperature": temperature, "bandwidth": width}
         if options.searches:
@@ -173,7 +176,7 @@ class AutoAL(QueryStrategy):
             The weight source, and columns of the round's row.
         """
         options, task = self.options, self.task_of(ctx)
-        fetch = labelled_inputs(ctx, options.features)
+        fetch = self.features.labelled(ctx)
         source = self.new_source(ctx, task)
         columns: dict[str, float] = {}
         for cycle in range(options.cycles):
@@ -182,7 +185,7 @@ class AutoAL(QueryStrategy):
                 fitnet, trainer = self.new_fitnet(ctx, task, fetch, cycle, counts)
                 ids = ctx.labelled_ids[halves[0]]
                 targets = ctx.labelled_targets[halves[0].to(ctx.labelled_targets.device)]
-                if options.warmup == "task" and options.features == "full":
+                if options.warmup == "task" and self.features.whole:
                     done = task.fit(fitnet, ids, targets, (*ctx.stream, "fitnet", cycle), progress)
                     counts.images["fitnet"] += done.epochs * len(ids)
                     columns["fitnet_train_acc"] = done.train_acc
@@ -232,11 +235,7 @@ class AutoAL(QueryStrategy):
             source = GlobalWeights(self.prior)
         else:
             seed = ctx.stream_seed("searchnet", "head")
-            if options.features == "frozen":
-                source = SearchNet(Identity(ctx.embeddings.shape[1]), self.prior, options.searchnet, seed)
-            else:
-                backbone = task.new_net(*ctx.stream, "searchnet").backbone
-                source = SearchNet(backbone, self.prior, options.searchnet, seed)
+            source = SearchNet(self.features.backbone(ctx, task), self.prior, options.searchnet, seed)
         if "searchnet" in options.keep and "searchnet" in self._kept:
             source.load_state_dict(self._kept["searchnet"])
         return source.to(device=ctx.device, dtype=task.dtype)
@@ -244,13 +243,8 @@ class AutoAL(QueryStrategy):
     def new_fitnet(
         self, ctx: QueryContext, task: Task, fetch: Fetch, cycle: int, counts: Counts
     ) -> tuple[Classifier, FitNetTrainer]:
-        """Build FitNet with the initial weights of the task model, and its optimiser."""
-        if self.options.features == "frozen":
-            dim = ctx.embeddings.shape[1]
-            seed = ctx.stream_seed("fitnet", "head", cycle)
-            net = head_on_features(dim, ctx.n_classes, ctx.net.dropout, seed).to(ctx.device, task.dtype)
-        else:
-            net = task.initial_net()
+        """Build FitNet, and its optimiser."""
+        net = self.features.fitnet(ctx, task, cycle)
         if "fitnet" in self.options.keep and "fitnet" in self._kept:
             net.load_state_dict(self._kept["fitnet"])
         seed = ctx.stream_seed("fitnet", "dropout", cycle)
