@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from autoal.errors import AutoALError
 from autoal.query.contract import QueryContext
@@ -27,7 +28,9 @@ def make(name: str = "autoal", **options: Any) -> AutoAL:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_yaml_of_a_preset_says_what_its_name_does(name: str, root: Path) -> None:
-    config = yaml.safe_load((root / "conf" / "strategy" / f"{name}.yaml").read_text())
+    with initialize_config_dir(str(root / "conf"), version_base="1.3"):
+        composed = OmegaConf.to_container(compose("train", overrides=[f"strategy={name}"]).strategy)
+    config: dict[str, Any] = dict(composed)  # type: ignore[arg-type]
     assert config["name"] == name
     written, named = build(config), build(name)
     assert isinstance(written, AutoAL)
