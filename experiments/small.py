@@ -18,7 +18,10 @@ DIGITS = Setting(
     # The defaults of conf/: an MLP of 256 units with dropout 0.5, Adam, 40 + 10 x 20 labels.
     overrides=("dataset=digits", "backbone=mlp", "trainer=cpu"),
     # A sixteenth of the paper's channels and 5 of its 100 epochs: one CPU core trains it.
-    strategies=every_strategy({"vaal": ("strategy.width=8", "strategy.epochs=5")}),
+    # A ceiling of 30 batches instead of 100.
+    strategies=every_strategy(
+        {"vaal": ("strategy.width=8", "strategy.epochs=5"), "boss": ("strategy.batches=30",)}
+    ),
     seeds=tuple(range(10)),
 )
 
@@ -31,6 +34,7 @@ MNIST = Setting(
             # A fifth of the paper's subset.
             "uncertaingcn": ("strategy.subset=2000",),
             "coregcn": ("strategy.subset=2000",),
+            "boss": ("strategy.batches=10",),
         }
     ),
     # The published program's.

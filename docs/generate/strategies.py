@@ -25,6 +25,9 @@ FAMILIES = {
     "adversarial": "How little has to change before the label flips, or what looks unlabelled to a network.",
     "learned": "A network of the strategy's own learns what is worth a label.",
     "search": "Strategies that choose among strategies.",
+    "ceiling": "No methods: they read labels that nobody has paid for, and the test set. They show how much room "
+    "there is above the others. Lists, tables and figures mark them, no strategy takes them as candidates, and an "
+    "oracle that asks people refuses them.",
 }
 """What the families are, in the order of the site."""
 

@@ -32,6 +32,11 @@ def test_is_configured(name: str, root: Path) -> None:
     assert f"name: {name}" in config.read_text()
 
 
+def test_only_ceilings_read_the_truth() -> None:
+    for name, cls in strategies().items():
+        assert cls.reads_truth == (cls.info.family == "ceiling"), name
+
+
 class _Base(ScoreStrategy):
     """Breaks one promise."""
 

@@ -6,6 +6,9 @@ from typing import Any
 
 TINY: dict[str, dict[str, Any]] = {
     "activeft": {"steps": 3},
+    "boss": {"batches": 3, "epochs": 1, "by_class": ["typiclust"]},
+    "refine": {"batches": 10, "passes": 2, "first": 30},
+    "selectal": {"folds": 2},
     "loss_prediction": {"fit_epochs": 2},
     "vaal": {"max_steps": 2, "width": 4},
     "coregcn": {"epochs": 3},

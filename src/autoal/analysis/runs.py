@@ -43,6 +43,10 @@ class Problem:
         return f"{self.kind}: {self.where}: {self.message}"
 
 
+CEILING = " (ceiling)"
+"""Stands behind the name of what read true labels, in every table and figure."""
+
+
 class DamagedRun(Exception):
     """A run directory whose files are incomplete or contradict each other; the message is one line."""
 
@@ -156,7 +160,7 @@ def read_run(path: Path) -> Run | Problem:
         path=path,
         dataset=str(summary["dataset"]),
         backbone=str(summary["backbone"]),
-        strategy=str(summary["strategy"]),
+        strategy=str(summary["strategy"]) + (CEILING if summary.get("ceiling") is True else ""),
         seed=int(summary["seed"]),
         recipe=str(summary["recipe"]),
         n_labeled=columns["n_labeled"],

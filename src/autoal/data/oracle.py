@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,15 @@ class Oracle:
 
     Args:
         targets: Class of every training sample, int64, ``(N,)``; ``-1`` where nobody knows it.
+
+    Attributes:
+        holds_truth: It could say every label now, so a ceiling may read them; not one that asks people.
+        answers_at_once: It answers within the query, so a strategy may steer by labels inside a batch; not one
+            that collects questions for later.
     """
+
+    holds_truth: ClassVar[bool] = True
+    answers_at_once: ClassVar[bool] = True
 
     def __init__(self, targets: Tensor) -> None:
         self._targets = targets.to(torch.int64).cpu()
@@ -55,6 +65,17 @@ class Oracle:
         # Stable: one of each class, then a second of each, ...; ties in the order of the shuffle.
         order = torch.argsort(rank_in_class, stable=True)
         return shuffled[order[:n]]
+
+    def reveal(self, ids: Tensor) -> Tensor:
+        """Return the labels of ``ids`` without a sale, for ceilings alone: what they cost is never charged.
+
+        Args:
+            ids: Samples ``(n,)``.
+
+        Raises:
+            AutoALError: If one has no known label.
+        """
+        return self.buy(ids)
 
     def known(self) -> Tensor:
         """Return a mask ``(N,)`` of the samples that have a label to sell."""

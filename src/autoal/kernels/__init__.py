@@ -36,6 +36,7 @@ from autoal.kernels.linkage import average_linkage
 from autoal.kernels.mc import bald, mean_std, var_ratio
 from autoal.kernels.perturbed import ldm_s, least_disagree, noise_stability
 from autoal.kernels.probcover import probcover, pure_radius
+from autoal.kernels.representatives import class_representatives
 from autoal.kernels.similar import flcg, flqmi
 from autoal.kernels.stochastic import stochastic_batch
 from autoal.kernels.topk import top_n
@@ -56,6 +57,7 @@ __all__ = [
     "cal",
     "cdal",
     "clue",
+    "class_representatives",
     "cluster_margin",
     "deepfool_distance",
     "diverse_minibatch",

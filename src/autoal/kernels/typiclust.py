@@ -99,7 +99,7 @@ def typiclust(
                     break
                 if not cluster.members.numel():
                     continue
-                typical = _typicality(rows, cluster.members, neighbours)
+                typical = typicality(rows, cluster.members, neighbours)
                 place = largest(typical)
                 index.append(int(cluster.members[place]))
                 score.append(float(typical[place]))
@@ -133,7 +133,7 @@ def _cluster(
     return [c for c in every if c.size > smallest], [c for c in every if c.size <= smallest]
 
 
-def _typicality(rows: Rows, members: Tensor, neighbours: int) -> Tensor:
+def typicality(rows: Rows, members: Tensor, neighbours: int) -> Tensor:
     """Typicality of each member of a cluster among its members, ``(m,)`` float64."""
     count = members.numel()
     k = min(neighbours, max(1, count // 2))

@@ -8,6 +8,7 @@ from torch import Tensor
 from autoal.loggers.base import BoughtBatch
 from autoal.models.classifier import Classifier
 from autoal.query.contract import PhaseFn, QueryContext, QueryStrategy, Selection
+from autoal.query.truth import truth_of
 from autoal.rng import stream_seed
 from autoal.training.inference import Needs, pool_pass
 from autoal.training.task import Task
@@ -54,6 +55,7 @@ class Queries:
             phase=self._phase,
             task=self._task,
             static=data.static,
+            truth=truth_of(data) if self._strategy.reads_truth else None,
         )
         with self._phase("select"):
             selection = self._strategy.query(context, self._n_query)

@@ -19,6 +19,22 @@ from autoal.training.inference import Needs
 from autoal.training.task import Task
 
 
+def build_candidate(spec: str | Mapping[str, Any], key: str) -> QueryStrategy:
+    """Make a strategy that another one asks.
+
+    Args:
+        spec: Its name, or a mapping of ``name`` and options.
+        key: Its place in the config, for messages.
+
+    Raises:
+        AutoALError: If there is none of that name, or it reads labels that it has not bought.
+    """
+    built = build(spec, key)
+    if built.reads_truth:
+        raise AutoALError(f"{key}='{built.name}' is a ceiling that reads true labels: it can't be a candidate")
+    return built
+
+
 class CandidateStrategy(QueryStrategy):
     """Base of strategies that choose among candidates.
 
@@ -30,7 +46,7 @@ class CandidateStrategy(QueryStrategy):
         if isinstance(candidates, str) or len(candidates) < 2:
             raise AutoALError(f"{self.name}: candidates={candidates} must list at least two strategies")
         self.arms: list[QueryStrategy] = [
-            build(spec, f"strategy.candidates[{i}]") for i, spec in enumerate(candidates)
+            build_candidate(spec, f"strategy.candidates[{i}]") for i, spec in enumerate(candidates)
         ]
         names = [arm.name for arm in self.arms]
         self.labels = [n if names.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(names)]
@@ -47,6 +63,11 @@ class CandidateStrategy(QueryStrategy):
         """Refuse what any candidate refuses."""
         for arm in self.arms:
             arm.check(net)
+
+    @property
+    def needs_experiment(self) -> bool:
+        """Whether any candidate needs one."""
+        return any(arm.needs_experiment for arm in self.arms)
 
     def training_hook(self, task: Task) -> TrainingHook | None:
         """Return the candidates' hooks: the classifier they query is one and the same."""

@@ -19,9 +19,11 @@ from autoal.errors import AutoALError
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
 from autoal.models.classifier import Classifier
+from autoal.query.truth import Truth
 from autoal.training.inference import Needs, PoolOutputs, ProgressFn
 
 if TYPE_CHECKING:
+    from autoal.data.oracle import Oracle
     from autoal.training.hooks import TrainingHook
     from autoal.training.task import Task
 
@@ -37,7 +39,7 @@ class StrategyInfo:
 
     Attributes:
         family: ``"random"``, ``"uncertainty"``, ``"Bayesian"``, ``"diversity"``, ``"hybrid"``,
-            ``"adversarial"``, ``"learned"`` or ``"search"``.
+            ``"adversarial"``, ``"learned"``, ``"search"`` or ``"ceiling"`` (reads labels that it has not bought).
         summary: One line.
         paper: Authors and title.
         venue: Where and when it appeared.
@@ -73,7 +75,8 @@ def silent_phase(name: str) -> Iterator[ProgressFn]:
 class QueryContext:
     """Everything a strategy may look at when it is asked for a query.
 
-    It holds bought labels alone; nothing here leads to a label of the unlabelled pool.
+    It holds bought labels alone; nothing here leads to a label of the unlabelled pool, but for :attr:`truth`,
+    which a ceiling alone is given.
 
     Attributes:
         unlabelled: Outputs of the classifier on the unlabelled pool.
@@ -89,6 +92,7 @@ class QueryContext:
         phase: Times and shows a named phase of the query.
         task: Trains further networks by the experiment's own recipe; None outside an experiment.
         static: ``static(ids) -> (B, F)``: features not of the classifier; None where there are none.
+        truth: True labels, for a strategy that :attr:`~QueryStrategy.reads_truth`; None for every other.
     """
 
     unlabelled: PoolOutputs
@@ -104,6 +108,7 @@ class QueryContext:
     phase: PhaseFn = field(default=silent_phase)
     task: Task | None = None
     static: Callable[[Tensor], Tensor] | None = None
+    truth: Truth | None = None
 
     @property
     def device(self) -> torch.device:
@@ -169,6 +174,21 @@ class QueryContext:
         rows = _made(self.static, "static=True")
         return rows(self.unlabelled.ids).to(self.device), rows(self.labelled_ids).to(self.device)
 
+    @property
+    def true_labels(self) -> Truth:
+        """The truth.
+
+        Raises:
+            RuntimeError: If the strategy does not declare that it reads it.
+        """
+        if self.truth is None:
+            raise RuntimeError("no truth here: set reads_truth = True in the strategy's class")
+        return self.truth
+
+    def part(self, rows: Tensor) -> QueryContext:
+        """Return the context with some rows of the unlabelled pool alone, ascending positions."""
+        return replace(self, unlabelled=self.unlabelled.take(rows))
+
     def generator(self, *name: str | int) -> torch.Generator:
         """Return a CPU generator for a named purpose within this query."""
         return rng.generator(self.seed, *self.stream, *name)
@@ -194,9 +214,14 @@ class QueryStrategy(ABC):
     Subclasses set :attr:`info`, state their :attr:`needs` and implement :meth:`select`; the public entry
     is :meth:`query`, which holds every strategy to the same contract. They are registered by
     :func:`autoal.query.registry.register`, which sets :attr:`name`.
+
+    Attributes:
+        reads_truth: It reads labels that were not bought, and the test set's: a ceiling, no method. It is given
+            :attr:`QueryContext.truth`, needs an oracle that holds every label, and is never another's candidate.
     """
 
     name: ClassVar[str] = ""
+    reads_truth: ClassVar[bool] = False
     info: ClassVar[StrategyInfo]
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -264,6 +289,19 @@ class QueryStrategy(ABC):
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Choose ``n`` rows of ``ctx.unlabelled``; sizes and logits have been checked."""
 
+    def prepared(self, ctx: QueryContext) -> QueryStrategy:
+        """Return what answers many queries on parts of this pool within one round.
+
+        Override it where something costly follows from the classifier and the labelled samples alone.
+
+        Args:
+            ctx: The round's context, with the whole pool.
+
+        Returns:
+            A strategy of the same picks; by default this one.
+        """
+        return self
+
     def write_figures(self, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> list[Path]:
         """Draw the strategy's own figures after a round; called on rank 0.
 
@@ -282,6 +320,19 @@ class QueryStrategy(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  a stateless strategy needs none
         """Restore :meth:`state_dict`."""
+
+
+def check_oracle(strategy: QueryStrategy, oracle: Oracle) -> None:
+    """Refuse a strategy that an oracle can't serve, before anything is trained.
+
+    Raises:
+        AutoALError: If the strategy reads the truth, and the oracle does not hold it.
+    """
+    if strategy.reads_truth and not oracle.holds_truth:
+        raise AutoALError(
+            f"strategy '{strategy.name}' is a ceiling that reads true labels, and this oracle does not hold them: "
+            "it needs a data set whose labels are all there"
+        )
 
 
 class ScoreStrategy(QueryStrategy):

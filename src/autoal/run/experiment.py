@@ -38,7 +38,7 @@ from autoal.loop.view import make_view
 from autoal.models.build import ClassifierFactory, plan_backbone
 from autoal.processes.launch import global_rank
 from autoal.processes.signals import Stopped, StopRequest
-from autoal.query.contract import QueryStrategy
+from autoal.query.contract import QueryStrategy, check_oracle
 from autoal.query.registry import build as build_strategy
 from autoal.run.machine import check_stamp, machine, take_threads
 from autoal.run.summary import summary
@@ -133,6 +133,7 @@ class Experiment:
                 f"strategy '{strategy.name}' needs static features, and {dataset.info.name} has none: make them "
                 f"with 'autoal embed {dataset.info.name} --out DIR' and set features=DIR"
             )
+        check_oracle(strategy, data.oracle)
         loop.check_pool(len(data.pool.unlabelled))
         factory = ClassifierFactory(cfg["backbone"], dataset.info)
         task = Task(factory, recipe, data, seed, loop.epochs, loop.stop_train_acc)
@@ -334,6 +335,7 @@ class Experiment:
             data=callback.stamp.get("data"),
             seconds=round(callback.seconds, 3),
             precision=str(trainer.precision),
+            **({"ceiling": True} if self.strategy.reads_truth else {}),
         )
 
     @staticmethod

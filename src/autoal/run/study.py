@@ -25,7 +25,8 @@ from autoal.files import atomic_open
 
 SLOW = (
     *("loss_prediction", "waal", "coregcn", "uncertaingcn", "albl", "tailor", "autoal", "autoal_paper"),
-    *("autoal_released", "vaal", "ensemble_var_ratio", "adversarial_deepfool", "adversarial_bim"),
+    *("autoal_released", "vaal", "selectal", "refine", "boss"),
+    *("ensemble_var_ratio", "adversarial_deepfool", "adversarial_bim"),
 )
 """Strategies that cost many times a margin query, by and large in that order."""
 

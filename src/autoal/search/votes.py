@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from autoal.query.candidates import build_candidate
 from autoal.query.contract import QueryContext, QueryStrategy, ScoreStrategy, silent_phase
-from autoal.query.registry import build
 from autoal.search.options import SearchOptions
 from autoal.training.inference import Needs, ProgressFn
 
@@ -29,7 +29,9 @@ class Candidates:
     @classmethod
     def of(cls, options: SearchOptions) -> Candidates:
         """Build the candidates of a config; a name that comes twice gets a number."""
-        built = [build(spec, f"strategy.candidates[{i}]") for i, spec in enumerate(options.candidate_specs())]
+        built = [
+            build_candidate(spec, f"strategy.candidates[{i}]") for i, spec in enumerate(options.candidate_specs())
+        ]
         names: list[str] = []
         for strategy in built:
             same = sum(s.name == strategy.name for s in built[: len(names)])

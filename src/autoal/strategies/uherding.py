@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
+import torch
+
 from autoal.errors import AutoALError
 from autoal.kernels.herding import sharded_herding
 from autoal.kernels.types import Picks
@@ -63,6 +67,13 @@ class UHerding(QueryStrategy):
     def needs(self) -> Needs:
         """Features of pool and labelled samples."""
         return self._needs
+
+    def prepared(self, ctx: QueryContext) -> UHerding:
+        """Return the strategy with the round's temperature and bandwidth, which no unlabelled sample changes."""
+        fixed, known = copy.copy(self), ctx.features(self.features)[1]
+        fixed.temperature = calibrated_uncertainty(ctx.part(torch.arange(1)), known, self.temperature)[1]
+        fixed.bandwidth = bandwidth_of(known, self.bandwidth, self.scale, self.least)
+        return fixed
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Weigh the pool by uncertainty and cover it from all labelled samples."""

@@ -14,6 +14,7 @@ from autoal.models.base import Backbone
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier
 from autoal.query.contract import QueryContext, QueryStrategy
+from autoal.query.truth import truth_of
 from autoal.training.inference import Needs, pool_pass
 from autoal.training.optim import OptimizerRecipe
 from autoal.training.task import Task
@@ -131,4 +132,5 @@ def tiny_context(
         stream=("strategy", round_),
         round=round_,
         task=task,
+        truth=truth_of(data) if strategy.reads_truth else None,
     )
