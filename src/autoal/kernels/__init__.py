@@ -32,6 +32,7 @@ from autoal.kernels.falcun import falcun
 from autoal.kernels.herding import herding
 from autoal.kernels.kcenter import kcenter, kcenter_pca
 from autoal.kernels.kmeans import kmeans, nearest_distinct, weighted_kmeans
+from autoal.kernels.lines import class_line
 from autoal.kernels.linkage import average_linkage
 from autoal.kernels.mc import bald, mean_std, var_ratio
 from autoal.kernels.perturbed import ldm_s, least_disagree, noise_stability
@@ -57,6 +58,7 @@ __all__ = [
     "cal",
     "cdal",
     "clue",
+    "class_line",
     "class_representatives",
     "cluster_margin",
     "deepfool_distance",

@@ -228,7 +228,7 @@ class ActiveLearning(Checkpoint):
             val = self._validation.evaluate(net)
             row = self.records.start_row(data.round, len(data.pool.labelled), test, val, train_acc, data.epoch)
             if not last:
-                selection = self._queries.ask(net)
+                selection = self._queries.ask(net, self._purchases.answerer(data.round + 1))
         with self._stop.request.waiting():
             columns = {} if selection is None else selection.log
             if module.hook is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.errors import AutoALError
 from autoal.loop.settings import LoopConfig
+from autoal.query.interactive import Answer, AnswerFn
 from autoal.rng import generator
 from autoal.rundir.ledger import Ledger, Purchase
 
@@ -127,6 +129,39 @@ class Purchases:
         else:
             ids = candidates[torch.randperm(len(candidates), generator=rng)[: loop.n_init]]
         self.buy(0, ids, None, "init", loop.init)
+
+    def answerer(self, round_: int) -> AnswerFn:
+        """Return what buys labels one by one while a batch is made, for :meth:`buy` to move into the pool.
+
+        What the ledger already holds of the round (the process was killed inside the batch) is told again in its
+        order and not bought again.
+
+        Args:
+            round_: The round that trains on these labels first.
+        """
+        told = count()
+        bought = self._ahead.setdefault(round_, [])
+
+        def answer(id_: int, score: float) -> Answer:
+            # Ranks agree on the sample before anything is paid: a difference of rounding must not split them.
+            id_, score = self._data.world.broadcast((id_, score))
+            place = next(told)
+            if place == len(bought):
+                bought.append(self._buy_one(round_, id_, score, bought))
+            elif bought[place].id != id_ and self._data.world.is_main:
+                log.warning("round %d: the repeated query asked for sample %d; the ledger counts", round_, id_)
+            return Answer(bought[place].id, bought[place].label)
+
+        return answer
+
+    def _buy_one(self, round_: int, id_: int, score: float, bought: Sequence[Purchase]) -> Purchase:
+        wanted = self._data.pool.check_buyable([id_])
+        if any(p.id == id_ for p in bought):
+            raise AutoALError(f"id {id_} stands more than once in one query")
+        label = int(self._data.oracle.buy(wanted)[0])
+        if self._data.world.is_main:
+            self._ledger.append(round_, [id_], [label], self._strategy, [score], "query")
+        return Purchase(round_, id_, label, self._strategy, score, "query", "")
 
     def buy(self, round_: int, ids: Tensor, scores: Tensor | None, source: str, strategy: str) -> None:
         """Buy labels: ledger, then pool.

@@ -8,6 +8,7 @@ from torch import Tensor
 from autoal.loggers.base import BoughtBatch
 from autoal.models.classifier import Classifier
 from autoal.query.contract import PhaseFn, QueryContext, QueryStrategy, Selection
+from autoal.query.interactive import AnswerFn
 from autoal.query.truth import truth_of
 from autoal.rng import stream_seed
 from autoal.training.inference import Needs, pool_pass
@@ -31,8 +32,13 @@ class Queries:
         self._phase = phase
         self._predictions = torch.empty(0, dtype=torch.int64)
 
-    def ask(self, net: Classifier) -> Selection:
-        """Run the pool through the network and let the strategy choose."""
+    def ask(self, net: Classifier, answer: AnswerFn | None = None) -> Selection:
+        """Run the pool through the network and let the strategy choose.
+
+        Args:
+            net: The round's classifier.
+            answer: Buys one label, for a strategy that asks inside a batch.
+        """
         data, needs, seed = self._task.data, self._strategy.needs, self._task.seed
         with self._phase("pool") as progress:
             mc_key = stream_seed(seed, "mc", data.round)
@@ -55,6 +61,7 @@ class Queries:
             phase=self._phase,
             task=self._task,
             static=data.static,
+            answer=answer if self._strategy.interactive else None,
             truth=truth_of(data) if self._strategy.reads_truth else None,
         )
         with self._phase("select"):

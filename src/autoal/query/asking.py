@@ -111,6 +111,11 @@ def _integers(name: str, values: Any) -> Tensor:
 def _check_needs(strategy: QueryStrategy, outputs: PoolOutputs, n_labelled: int) -> None:
     """Refuse what a strategy can't do without, and say how to get it."""
     needs, name = strategy.needs, strategy.name
+    if strategy.interactive:
+        raise AutoALError(
+            f"strategy '{name}' buys labels while it makes a batch, so it needs an experiment: "
+            f"autoal.experiment(strategy='{name}', ...)"
+        )
     if strategy.needs_experiment:
         raise AutoALError(
             f"strategy '{name}' trains networks or takes part in training, so it needs an experiment: "

@@ -27,11 +27,13 @@ def build_candidate(spec: str | Mapping[str, Any], key: str) -> QueryStrategy:
         key: Its place in the config, for messages.
 
     Raises:
-        AutoALError: If there is none of that name, or it reads labels that it has not bought.
+        AutoALError: If there is none of that name, or asking it would read or cost labels.
     """
     built = build(spec, key)
     if built.reads_truth:
         raise AutoALError(f"{key}='{built.name}' is a ceiling that reads true labels: it can't be a candidate")
+    if built.interactive:
+        raise AutoALError(f"{key}='{built.name}' buys labels while it is asked: it can't be a candidate")
     return built
 
 

@@ -24,6 +24,7 @@ from autoal.training.inference import Needs, PoolOutputs, ProgressFn
 
 if TYPE_CHECKING:
     from autoal.data.oracle import Oracle
+    from autoal.query.interactive import AnswerFn
     from autoal.training.hooks import TrainingHook
     from autoal.training.task import Task
 
@@ -75,8 +76,8 @@ def silent_phase(name: str) -> Iterator[ProgressFn]:
 class QueryContext:
     """Everything a strategy may look at when it is asked for a query.
 
-    It holds bought labels alone; nothing here leads to a label of the unlabelled pool, but for :attr:`truth`,
-    which a ceiling alone is given.
+    It holds bought labels alone; nothing here leads to a label of the unlabelled pool, but for :attr:`answer`,
+    which an interactive strategy is given and which charges for each, and :attr:`truth`, which a ceiling is given.
 
     Attributes:
         unlabelled: Outputs of the classifier on the unlabelled pool.
@@ -92,6 +93,7 @@ class QueryContext:
         phase: Times and shows a named phase of the query.
         task: Trains further networks by the experiment's own recipe; None outside an experiment.
         static: ``static(ids) -> (B, F)``: features not of the classifier; None where there are none.
+        answer: Buys one label now, for an :attr:`~QueryStrategy.interactive` strategy; None for every other.
         truth: True labels, for a strategy that :attr:`~QueryStrategy.reads_truth`; None for every other.
     """
 
@@ -108,6 +110,7 @@ class QueryContext:
     phase: PhaseFn = field(default=silent_phase)
     task: Task | None = None
     static: Callable[[Tensor], Tensor] | None = None
+    answer: AnswerFn | None = None
     truth: Truth | None = None
 
     @property
@@ -216,11 +219,14 @@ class QueryStrategy(ABC):
     :func:`autoal.query.registry.register`, which sets :attr:`name`.
 
     Attributes:
+        interactive: It buys labels one by one while it makes a batch, by :attr:`QueryContext.answer`; see
+            :class:`autoal.query.interactive.InteractiveStrategy`.
         reads_truth: It reads labels that were not bought, and the test set's: a ceiling, no method. It is given
             :attr:`QueryContext.truth`, needs an oracle that holds every label, and is never another's candidate.
     """
 
     name: ClassVar[str] = ""
+    interactive: ClassVar[bool] = False
     reads_truth: ClassVar[bool] = False
     info: ClassVar[StrategyInfo]
 
@@ -326,8 +332,14 @@ def check_oracle(strategy: QueryStrategy, oracle: Oracle) -> None:
     """Refuse a strategy that an oracle can't serve, before anything is trained.
 
     Raises:
-        AutoALError: If the strategy reads the truth, and the oracle does not hold it.
+        AutoALError: If the strategy reads the truth, and the oracle does not hold it; or it asks inside a batch,
+            and the oracle does not answer at once.
     """
+    if strategy.interactive and not oracle.answers_at_once:
+        raise AutoALError(
+            f"strategy '{strategy.name}' asks for labels one by one inside a batch, and this oracle does not "
+            "answer at once"
+        )
     if strategy.reads_truth and not oracle.holds_truth:
         raise AutoALError(
             f"strategy '{strategy.name}' is a ceiling that reads true labels, and this oracle does not hold them: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -11,8 +12,10 @@ import torch
 
 from autoal.errors import AutoALError
 from autoal.query.contract import QueryStrategy
+from autoal.query.interactive import Answer
 from autoal.query.registry import build
 from autoal.testing.tiny import tiny_context, tiny_task
+from autoal.training.task import Task
 
 
 class Forbidden:
@@ -139,10 +142,30 @@ class StrategyContract:
             pytest.skip("a ceiling: it says of itself that it reads the truth")
         ctx = tiny_context(task, strategy)
         assert ctx.truth is None
+        if strategy.interactive:
+            self._pays_for_what_it_reads(task, strategy, monkeypatch)
+            return
+        assert ctx.answer is None
         monkeypatch.setattr(task.data, "oracle", Forbidden())
         monkeypatch.setattr(task.data.split("train"), "targets", Forbidden())
         monkeypatch.setattr(task.data.split("test"), "targets", Forbidden())
         assert len(strategy.query(ctx, 4).ids) == 4
+
+    def _pays_for_what_it_reads(
+        self, task: Task, strategy: QueryStrategy, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A strategy that steers by labels reads those of its picks alone, one by one."""
+        targets, asked = task.data.split("train").targets.clone(), list[int]()
+
+        def answer(id_: int, score: float) -> Answer:
+            asked.append(id_)
+            return Answer(id_, int(targets[id_]))
+
+        ctx = replace(tiny_context(task, strategy), answer=answer)
+        monkeypatch.setattr(task.data, "oracle", Forbidden())
+        monkeypatch.setattr(task.data.split("train"), "targets", Forbidden())
+        monkeypatch.setattr(task.data.split("test"), "targets", Forbidden())
+        assert strategy.query(ctx, 4).ids.tolist() == asked
 
     def test_state_survives_a_resume(self) -> None:
         """The next query of a restored strategy is the query that the original would have made."""

@@ -14,6 +14,7 @@ from autoal.models.base import Backbone
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier
 from autoal.query.contract import QueryContext, QueryStrategy
+from autoal.query.interactive import Answer
 from autoal.query.truth import truth_of
 from autoal.training.inference import Needs, pool_pass
 from autoal.training.optim import OptimizerRecipe
@@ -132,5 +133,6 @@ def tiny_context(
         stream=("strategy", round_),
         round=round_,
         task=task,
+        answer=(lambda i, _: Answer(i, int(data.oracle.buy(torch.tensor([i]))))) if strategy.interactive else None,
         truth=truth_of(data) if strategy.reads_truth else None,
     )
