@@ -12,8 +12,10 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from autoal.commands.main import main
 from autoal.config.instantiate import create, locate
 from autoal.config.plugins import registered
+from autoal.config.root import check_root
 from autoal.data.base import Dataset
 from autoal.errors import AutoALError
 from autoal.run.experiment import Experiment
@@ -166,6 +168,45 @@ def test_a_package_counts_once_this_command_line_names_it(root: Path, tmp_path: 
     finally:
         sys.path.remove(str(tmp_path))
         sys.modules.pop("trusted_module", None)
+
+
+def test_the_printed_command_names_what_this_command_line_trusts(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = "from autoal.data.digits import Digits\nclass Mine(Digits):\n    pass\n"
+    (tmp_path / "printed_module.py").write_text(module)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config, run = config_of(root), tmp_path / "run"
+    config["dataset"] = {"_target_": "printed_module.Mine", "name": "mine"}
+    config["loop"] |= {"n_init": 20, "n_query": 5, "n_rounds": 1, "epochs": 1}
+    Experiment.build(
+        config, run, trust=["printed_module", "printed_module.Mine", "autoal.data.digits.Digits"]
+    ).run()
+    assert f"continue with: python train.py resume={run} 'trust=[printed_module]'\n" in capsys.readouterr().out
+    again = Experiment.build(config, run, trust=["printed_module.Mine"])
+    with pytest.raises(AutoALError, match=r"continue it with: .* 'trust=\[printed_module\.Mine\]' \(or"):
+        again.run()
+
+    # The run directory's own trust counts for nothing.
+    path = run / ".hydra" / "config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"trust": ["printed_module"]}))
+    (run / "summary.json").unlink()
+    sys.modules.pop("printed_module")
+    assert run_in_process(root, monkeypatch, f"resume='{run}'") == 1
+    assert "add trust=[printed_module]" in capsys.readouterr().err
+    predict = ["predict", str(run), "test", "--out", str(tmp_path / "p.csv")]
+    assert main(predict) == 1
+    assert "printed_module" not in sys.modules
+    assert main([*predict, "--trust", "printed_module"]) == 0
+    assert "597 predictions" in capsys.readouterr().out
+    sys.modules.pop("printed_module")
+
+
+def test_trust_is_a_list_of_dotted_names(root: Path, tmp_path: Path) -> None:
+    for name in ("a b", "a,b", "a=1", "..", "", 5, "x" * 5000 + "!"):
+        with pytest.raises(AutoALError, match=r"^trust\[0\]=") as caught:
+            check_root(config_of(root) | {"trust": [name]})
+        assert len(str(caught.value)) < 400
 
 
 def test_installed_packages_register_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

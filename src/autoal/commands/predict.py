@@ -15,6 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "datasets' (its test part); or train, val, test: a part of the run's own data set",
     )
     parser.add_argument("--out", type=Path, default=Path("predictions.csv"), help="default: %(default)s")
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package whose classes the run's config may name; may be given several times",
+    )
     parser.add_argument("--root", type=Path, help="data directory (default: the run's)")
 
 
@@ -26,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from autoal.files import atomic_open
     from autoal.run.predict import Predictor
 
-    predictor = Predictor.of(args.run, args.root)
+    predictor = Predictor.of(args.run, args.root, args.trust)
     names, source = predictor.samples(args.data)
     classes = predictor.class_names()
     args.out.parent.mkdir(parents=True, exist_ok=True)

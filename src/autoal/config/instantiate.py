@@ -189,6 +189,24 @@ def covers(packages: Iterable[str], name: str) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
+def to_name_again(trust: Sequence[str]) -> list[str]:
+    """Return what of a command line's trust the next command line has to name, too, shortest form.
+
+    Args:
+        trust: Packages, modules or classes by dotted name.
+
+    Returns:
+        Those that are neither this package's nor registered, without those that lie in another one.
+
+    Example:
+        >>> to_name_again(["mine", "mine.models.Net", "autoal.models.mlp.MLP", "theirs.Net"])
+        ['mine', 'theirs.Net']
+    """
+    names = [t for t in dict.fromkeys(trust) if not covers(OWN, t)]
+    registered = registered_targets() if names else set()
+    return [n for n in names if n not in registered and not covers((o for o in names if o != n), n)]
+
+
 def targets(config: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     """Yield the place and the value of every ``_target_`` in a config of plain containers."""
     if depth > 50:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from autoal.config.training import TrainerSettings
@@ -63,12 +64,16 @@ def check_root(config: Mapping[str, Any]) -> dict[str, Any]:
         AutoALError: Naming the key, its value and what is valid.
     """
     scalars = settings_of(Scalars)
-    for key, value in config.items():
+    for key in config:
         if key not in ROOT_KEYS:
             raise unknown_key("", str(key), ROOT_KEYS)
-        if key in scalars:
-            check_value(str(key), value, scalars[key].kind)
-    checked = {**config, **{group: config.get(group) or {} for group in MAY_BE_EMPTY}}
+    values = {
+        key: check_value(key, config[key], setting.kind) for key, setting in scalars.items() if key in config
+    }
+    for i, name in enumerate(values.get("trust") or ()):
+        if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
+            raise AutoALError(f"trust[{i}]={shown(name)} is not the dotted name of a package, module or class")
+    checked = {**config, **values, **{group: config.get(group) or {} for group in MAY_BE_EMPTY}}
     for group in GROUPS:
         if not checked.get(group) and group not in MAY_BE_EMPTY:
             raise AutoALError(f"no {group} is chosen: {group}=NAME")
@@ -77,7 +82,7 @@ def check_root(config: Mapping[str, Any]) -> dict[str, Any]:
     for group in ("dataset", "backbone"):
         check_value(f"{group}.name", checked[group].get("name"), Text)
     TrainerSettings.from_config(checked["trainer"])
-    check_paths(checked["paths"])
+    checked["paths"] = {**checked["paths"], **asdict(check_paths(checked["paths"]))}
     return checked
 
 

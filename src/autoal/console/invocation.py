@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 VARIABLE = "AUTOAL_PROGRAM"
@@ -37,17 +38,22 @@ def program() -> str:
     return shlex.join([_python(), called])
 
 
-def resume_command(run_dir: Path) -> str:
+def resume_command(run_dir: Path, trust: Sequence[str] = ()) -> str:
     """Return the command that continues a run, quoted for a shell.
 
     Args:
         run_dir: Its run directory.
+        trust: What the command line of now trusts and the next one has to name again; never what a run
+            directory says.
 
     Example:
         >>> print(resume_command(Path("/runs/my run/seed=0")))
         python train.py 'resume=/runs/my run/seed=0'
+        >>> print(resume_command(Path("runs/a"), ["my_package"]))
+        python train.py resume=runs/a 'trust=[my_package]'
     """
-    return f"{program()} {shlex.quote(f'resume={run_dir}')}"
+    words = [f"resume={run_dir}", *([f"trust=[{','.join(trust)}]"] if trust else [])]
+    return f"{program()} {shlex.join(words)}"
 
 
 def _python() -> str:

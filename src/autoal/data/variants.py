@@ -16,6 +16,9 @@ from autoal.data.loading import load_splits
 from autoal.errors import AutoALError
 from autoal.rng import generator
 
+LARGEST_RATIO = 1e6
+"""Largest ratio of class sizes: beyond it no data set has a sample left in its smallest class."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -78,11 +81,16 @@ def _parse_imbalance(value: Any) -> tuple[str, float]:
         ratio = float(number) if number != "" else 10.0
     except ValueError:
         ratio = 0.0
-    if not 1.0 <= ratio < float("inf"):
+    if not 1.0 <= ratio <= LARGEST_RATIO:
         raise AutoALError(
-            f"dataset.imbalance={value} is neither a ratio from 1 up nor step, linear, exp or e.g. step:100"
+            f"dataset.imbalance={value} is neither a ratio from 1 to {LARGEST_RATIO:g} nor step, linear, exp or "
+            "e.g. step:100"
         )
     return kind, ratio
+
+
+LARGEST_RATIO = 1e6
+"""Largest ratio of class sizes: beyond it no data set has a sample left in the smallest class."""
 
 
 class VariantDataset(Dataset):

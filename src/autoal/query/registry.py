@@ -56,6 +56,8 @@ def build(spec: str | Mapping[str, Any], key: str = "strategy") -> QueryStrategy
     options: dict[str, Any] = {"name": spec} if isinstance(spec, str) else {str(k): v for k, v in spec.items()}
     name = options.pop("name", None)
     target = options.pop("_target_", None)
+    if target is None and isinstance(spec, Mapping) and "name" not in spec:
+        raise AutoALError(f"{key}={shown(dict(spec))} has no name; set {key}.name to that of a strategy")
     cls = find(name, key) if target is None else locate(key, target, QueryStrategy)
     built: QueryStrategy = plan_class(key, cls, options, QueryStrategy).build()
     if isinstance(name, str) and name and built.name != name:

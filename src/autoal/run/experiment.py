@@ -17,7 +17,7 @@ import lightning.pytorch as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from autoal.config.instantiate import admit, first_line
+from autoal.config.instantiate import admit, first_line, to_name_again
 from autoal.config.root import check_root
 from autoal.config.training import TrainerSettings
 from autoal.console.invocation import resume_command
@@ -67,6 +67,7 @@ class Experiment:
         task: Recipe for classifiers, with the data in it.
         module: The LightningModule.
         overrides: The command line's overrides, for the record.
+        trust: What a command that resumes the run has to name as trusted.
         listeners: Told what happens; made when the run starts, on rank 0.
     """
 
@@ -78,6 +79,7 @@ class Experiment:
     task: Task
     module: LitClassifier
     overrides: Sequence[str] = ()
+    trust: Sequence[str] = ()
     listeners: list[RunListener] = field(default_factory=list)
 
     @classmethod
@@ -140,7 +142,8 @@ class Experiment:
         module = LitClassifier(task.initial_net(), recipe, strategy.training_hook(task))
         strategy.check(module.net)
         recipe.optimizer(module.net.parameters())  # some optimisers refuse some networks
-        return cls(cfg, RunDir(run_dir), strategy, loop, callbacks, task, module, overrides)
+        again = to_name_again(trust)
+        return cls(cfg, RunDir(run_dir), strategy, loop, callbacks, task, module, overrides, again)
 
     def run(self, resume: bool = False) -> dict[str, Any]:
         """Run the experiment to its end.
@@ -178,7 +181,7 @@ class Experiment:
                 self._keep_traceback(error)
                 raise
             # A rank that was told to stop takes others with it, whose connections then break.
-            status, message = "interrupted", f"continue with: {resume_command(self.run_dir.path)}"
+            status, message = "interrupted", f"continue with: {self._resume_command()}"
         finally:
             said = self._close(status, message, callback, trainer, stop)
         if status == "interrupted":
@@ -209,7 +212,7 @@ class Experiment:
         weights = self.module.state_dict()
         if not self._main:
             return find_checkpoint(self.run_dir.checkpoint, weights) if resume else None
-        self.run_dir.claim(resume)
+        self.run_dir.claim(resume, self.trust)
         try:
             data = fingerprint(self.task.data) + self.task.data.static_digest()
             callback.stamp = {"data": data, "machine": self._machine(trainer)}
@@ -224,9 +227,11 @@ class Experiment:
         except BaseException:
             self.run_dir.release()
             raise
-        path = self.run_dir.path
-        say(f"run directory {path}\nwhatever ends it, continue with: {resume_command(path)}")
+        say(f"run directory {self.run_dir.path}\nwhatever ends it, continue with: {self._resume_command()}")
         return found
+
+    def _resume_command(self) -> str:
+        return resume_command(self.run_dir.path, self.trust)
 
     def _fit(self, resume: bool, found: Found | None, callback: ActiveLearning, trainer: pl.Trainer) -> None:
         """Run all rounds, from the start or from a checkpoint."""

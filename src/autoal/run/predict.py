@@ -13,6 +13,7 @@ import yaml
 from torch import Tensor
 
 from autoal.config.command_line import choices
+from autoal.config.instantiate import admit
 from autoal.data.base import DatasetInfo, SampleSource, Split, TensorSource
 from autoal.data.build import build_dataset
 from autoal.data.folder import images_below
@@ -50,12 +51,13 @@ class Predictor:
     net: Classifier
 
     @classmethod
-    def of(cls, run_dir: Path, data_dir: Path | None = None) -> Predictor:
+    def of(cls, run_dir: Path, data_dir: Path | None = None, trust: Sequence[str] = ()) -> Predictor:
         """Load a run.
 
         Args:
             run_dir: Its run directory.
             data_dir: Where its data files are now; default: where they were.
+            trust: Packages, modules or classes, besides this package's, that the run's config may name.
 
         Raises:
             AutoALError: If there is no run, or no checkpoint of it that can be read.
@@ -72,6 +74,7 @@ class Predictor:
         if found is None:
             raise AutoALError(f"{run_dir} holds no checkpoint yet")
         path = found.path
+        admit(config, trust)
         root = data_dir or Path(config["paths"]["data_dir"])
         dataset = build_dataset(config["dataset"])
         splits = load_splits(dataset, root)

@@ -53,11 +53,12 @@ class RunDir:
         self.curve_png = path / "curve.png"
         self._lock: Lock | None = None
 
-    def claim(self, resume: bool = False) -> None:
+    def claim(self, resume: bool = False, trust: Sequence[str] = ()) -> None:
         """Take the directory for this process; held until the process ends or :meth:`release`.
 
         Args:
             resume: Whether a run that stands there is to be continued (else it is an error).
+            trust: What this command line trusts, for the command that a message names.
 
         Raises:
             AutoALError: If it can't be written, another process works in it, or it holds a run.
@@ -73,7 +74,7 @@ class RunDir:
         if not resume and (self.summary_json.exists() or self.ledger.path.exists()):
             self.release()
             raise AutoALError(
-                f"{self.path} already holds a run; continue it with: {resume_command(self.path)} "
+                f"{self.path} already holds a run; continue it with: {resume_command(self.path, trust)} "
                 "(or choose another paths.run_dir)"
             )
         self._tidy()

@@ -9,6 +9,8 @@ import torch
 import torch.distributed as torch_dist
 from torch import Tensor
 
+from autoal.config.values import Count, NotNegative
+
 
 class LBFGS(torch.optim.LBFGS):
     r"""Minimises the loss of one batch that holds every labelled sample, to its optimum in a single step.
@@ -39,11 +41,11 @@ class LBFGS(torch.optim.LBFGS):
         self,
         params: Iterable[Tensor],
         lr: float = 1.0,
-        l2: float = 1e-3,
-        max_iter: int = 500,
-        tolerance_grad: float = 1e-5,
-        tolerance_change: float = 1e-9,
-        history_size: int = 20,
+        l2: NotNegative = 1e-3,
+        max_iter: Count = 500,
+        tolerance_grad: NotNegative = 1e-5,
+        tolerance_change: NotNegative = 1e-9,
+        history_size: Count = 20,
     ) -> None:
         super().__init__(
             params,
