@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import torch.distributed as torch_dist
 
 from autoal import kernels
 from autoal.distributed import World
 from autoal.kernels.kmeans import kmeans
 from autoal.kernels.sharded import sharded_badge, sharded_kcenter, sharded_kmeans
-from tests.faults import lives
+from tests.ddp.ranks import on_ranks
 
 N, D, C = 301, 9, 5
 
@@ -60,26 +56,10 @@ def _check(world: World) -> None:
     assert len(spread.index.unique()) == 5
 
 
-def _rank(rank: int, size: int, port: int, errors: Path) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    try:
-        torch_dist.init_process_group("gloo", rank=rank, world_size=size)
-        _check(World.join(rank, size, torch.device("cpu")))
-    except BaseException:
-        errors.with_suffix(f".{rank}").write_text(traceback.format_exc())
-
-
 @pytest.mark.ddp
 @pytest.mark.parametrize("size", [2, 3])
 def test_sharded_kernels(size: int, tmp_path: Path) -> None:
-    port, context = lives.free_port(), lives.SERVER
-    arguments: Any = [(rank, size, port, tmp_path / "error") for rank in range(size)]
-    processes = [context.Process(target=_rank, args=a) for a in arguments]
-    for process in processes:
-        process.start()
-    for process in processes:
-        lives.end(process)
-    assert not [p.read_text() for p in tmp_path.glob("error.*")]
+    on_ranks(_check, size, tmp_path)
 
 
 def test_one_process() -> None:

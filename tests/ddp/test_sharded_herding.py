@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import torch.distributed as torch_dist
 
 from autoal import kernels
 from autoal.distributed import World
 from autoal.kernels.herding import sharded_herding
-from tests.faults import lives
+from tests.ddp.ranks import on_ranks
 
 N = 97
 
@@ -37,26 +33,10 @@ def _check(world: World) -> None:
     assert torch.equal(spread.index, whole.index)
 
 
-def _rank(rank: int, size: int, port: int, errors: Path) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    try:
-        torch_dist.init_process_group("gloo", rank=rank, world_size=size)
-        _check(World.join(rank, size, torch.device("cpu")))
-    except BaseException:
-        errors.with_suffix(f".{rank}").write_text(traceback.format_exc())
-
-
 @pytest.mark.ddp
 @pytest.mark.parametrize("size", [2, 4])
 def test_sharded_herding(size: int, tmp_path: Path) -> None:
-    port, context = lives.free_port(), lives.SERVER
-    arguments: Any = [(rank, size, port, tmp_path / "error") for rank in range(size)]
-    processes = [context.Process(target=_rank, args=a) for a in arguments]
-    for process in processes:
-        process.start()
-    for process in processes:
-        lives.end(process)
-    assert not [p.read_text() for p in tmp_path.glob("error.*")]
+    on_ranks(_check, size, tmp_path)
 
 
 def test_one_process() -> None:

@@ -5,15 +5,15 @@ import torch
 
 from autoal.models.cnn import SmallCNN
 from autoal.search.features import Table
-from autoal.search.networks import GlobalWeights, SearchNet, head_on_features, seeded
+from autoal.search.networks import GlobalWeights, SearchNet, head_on_features
+from autoal.training.hooks import seeded
 from tests.search.world import mlp
 
 PRIOR = torch.tensor([0.5, 0.3, 0.2])
 
 
 def small_cnn(shape: tuple[int, int, int]) -> SmallCNN:
-    with seeded(0):
-        return SmallCNN(shape, (4, 8), 8)
+    return seeded(lambda: SmallCNN(shape, (4, 8), 8), 0)
 
 
 @pytest.mark.parametrize("mode", ["full", "resnet", "loss_prediction"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -12,20 +11,13 @@ from torch import Tensor, nn
 from autoal.learned.loss_prediction import LossPrediction, pool_stages
 from autoal.models.base import Backbone
 from autoal.models.classifier import Classifier
+from autoal.training.hooks import seeded
 
 Fetch = Callable[[Tensor], Tensor]
 """``fetch(ids) -> inputs`` of a network of the search."""
 
 HEAD_SCALE = 0.01
 """Initial head weights are this times the usual ones: weights start at the prior, and gradients still pass."""
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Make layers whose weights follow from ``seed``, with the global random state put back afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 class WeightOutput(NamedTuple):
@@ -83,12 +75,7 @@ class SearchNet(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.mode = mode
-        with seeded(seed):
-            self.loss_prediction = None if mode == "resnet" else LossPrediction(backbone.stage_dims)
-            width = backbone.embedding_dim
-            if mode == "loss_prediction" and self.loss_prediction is not None:
-                width = self.loss_prediction.out.in_features
-            self.head = nn.Linear(width, len(prior))
+        self.loss_prediction, self.head = seeded(lambda: _heads(backbone, len(prior), mode), seed)
         with torch.no_grad():
             self.head.weight.mul_(HEAD_SCALE)
             self.head.bias.copy_(prior_logits(prior))
@@ -116,6 +103,15 @@ class SearchNet(nn.Module):
         return [p for p in own if p.requires_grad]
 
 
+def _heads(backbone: Backbone, n_candidates: int, mode: str) -> tuple[LossPrediction | None, nn.Linear]:
+    """Build the loss-prediction module and SearchNet's head, in this order of drawing weights."""
+    module = None if mode == "resnet" else LossPrediction(backbone.stage_dims)
+    width = backbone.embedding_dim
+    if module is not None and mode == "loss_prediction":
+        width = module.out.in_features
+    return module, nn.Linear(width, n_candidates)
+
+
 class Identity(Backbone):
     """Passes frozen features on, so that heads on them are networks like any other.
 
@@ -135,8 +131,7 @@ class Identity(Backbone):
 
 def head_on_features(dim: int, n_classes: int, dropout: float, seed: int) -> Classifier:
     """Build a linear classifier of frozen features ``(B, dim)``."""
-    with seeded(seed):
-        return Classifier(Identity(dim), n_classes, dropout)
+    return seeded(lambda: Classifier(Identity(dim), n_classes, dropout), seed)
 
 
 def has_batch_statistics(net: nn.Module) -> bool:

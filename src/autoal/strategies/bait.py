@@ -9,13 +9,14 @@ from autoal.config.values import Positive
 from autoal.errors import AutoALError
 from autoal.kernels.bait import Form
 from autoal.kernels.types import Picks
-from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.contract import QueryContext, StrategyInfo
+from autoal.query.picking import PickStrategy
 from autoal.query.registry import register
-from autoal.training.inference import Needs
+from autoal.training.inference import Needs, ProgressFn
 
 
 @register("bait")
-class BAIT(QueryStrategy):
+class BAIT(PickStrategy):
     """Add samples that lower the trace of the inverse Fisher information on the pool, then remove half of them.
 
     Args:
@@ -30,6 +31,7 @@ class BAIT(QueryStrategy):
         "Ash, Goel, Krishnamurthy, Kakade: Gone Fishing: Neural Active Learning with Fisher Embeddings",
         "NeurIPS 2021",
     )
+    takes = Needs(embeddings=True, labelled=True)
 
     def __init__(self, form: Form = "binary", lam: Positive = 1.0) -> None:
         if form not in get_args(Form):
@@ -39,21 +41,15 @@ class BAIT(QueryStrategy):
         self.form: Form = form
         self.lam = float(lam)
 
-    @property
-    def needs(self) -> Needs:
-        """Embeddings of pool and labelled samples."""
-        return Needs(embeddings=True, labelled=True)
-
-    def select(self, ctx: QueryContext, n: int) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
         """Choose on the embeddings as the last layer sees them."""
-        with ctx.phase("pick") as progress:
-            return kernels.bait(
-                ctx.embeddings,
-                ctx.unlabelled.logits,
-                n,
-                ctx.labelled_embeddings,
-                ctx.known.logits,
-                form=self.form,
-                lam=self.lam,
-                progress=progress,
-            )
+        return kernels.bait(
+            ctx.embeddings,
+            ctx.unlabelled.logits,
+            n,
+            ctx.labelled_embeddings,
+            ctx.known.logits,
+            form=self.form,
+            lam=self.lam,
+            progress=progress,
+        )

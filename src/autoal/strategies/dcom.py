@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from autoal import kernels
 from autoal.kernels.types import Picks
-from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.contract import QueryContext, StrategyInfo
+from autoal.query.picking import PickStrategy
 from autoal.query.registry import register
-from autoal.training.inference import Needs
+from autoal.training.inference import Needs, ProgressFn
 
 
 @register("dcom")
-class DCoM(QueryStrategy):
+class DCoM(PickStrategy):
     """Density among uncovered samples at first, the margin later; the covered share of the pool decides.
 
     Args:
@@ -25,28 +26,23 @@ class DCoM(QueryStrategy):
         "Mishal, Weinshall: DCoM: Active Learning for All Learners",
         "arXiv 2024",
     )
+    takes = Needs(embeddings=True, labelled=True)
 
     def __init__(self, radius: float = 0.75, switch: float = 0.9, steepness: float = 30.0) -> None:
         self.radius = radius
         self.switch = switch
         self.steepness = steepness
 
-    @property
-    def needs(self) -> Needs:
-        """Embeddings of pool and labelled samples."""
-        return Needs(embeddings=True, labelled=True)
-
-    def select(self, ctx: QueryContext, n: int) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
         """Find the labelled samples' radii, then pick."""
-        with ctx.phase("pick") as progress:
-            return kernels.dcom(
-                ctx.embeddings,
-                ctx.unlabelled.logits,
-                n,
-                ctx.labelled_embeddings,
-                ctx.labelled_targets,
-                self.radius,
-                self.switch,
-                self.steepness,
-                progress=progress,
-            )
+        return kernels.dcom(
+            ctx.embeddings,
+            ctx.unlabelled.logits,
+            n,
+            ctx.labelled_embeddings,
+            ctx.labelled_targets,
+            self.radius,
+            self.switch,
+            self.steepness,
+            progress=progress,
+        )

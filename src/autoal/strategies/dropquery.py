@@ -6,13 +6,14 @@ from autoal import kernels
 from autoal.config.values import Count
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
-from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.contract import QueryContext, StrategyInfo
+from autoal.query.picking import PickStrategy, last_layer
 from autoal.query.registry import register
-from autoal.training.inference import Needs
+from autoal.training.inference import Needs, ProgressFn
 
 
 @register("dropquery")
-class DropQuery(QueryStrategy):
+class DropQuery(PickStrategy):
     """Drop embedding units a few times, keep samples that change their class, take one per cluster of those.
 
     The paper trains its head with the same dropout; ``backbone.dropout=0.75`` does that here.
@@ -30,6 +31,7 @@ class DropQuery(QueryStrategy):
         "Gupte, Aklilu, Nirschl, Yeung-Levy: Revisiting Active Learning in the Era of Vision Foundation Models",
         "TMLR 2024",
     )
+    takes = Needs(embeddings=True)
 
     def __init__(
         self, repetitions: Count = 3, dropout: float = 0.75, enough: float = 25, max_iter: Count = 100
@@ -44,27 +46,19 @@ class DropQuery(QueryStrategy):
         self.enough = enough
         self.max_iter = max_iter
 
-    @property
-    def needs(self) -> Needs:
-        """Embeddings."""
-        return Needs(embeddings=True)
-
-    def select(self, ctx: QueryContext, n: int) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
         """Count the changes, cluster the candidates."""
-        head = ctx.net.head
-        with ctx.phase("pick") as progress:
-            return kernels.dropquery(
-                ctx.embeddings,
-                ctx.unlabelled.logits,
-                head.weight.detach(),
-                head.bias.detach(),
-                n,
-                ctx.stream_seed("masks"),
-                ctx.generator(),
-                ids=ctx.unlabelled.ids,
-                repetitions=self.repetitions,
-                dropout=self.dropout,
-                enough=self.enough,
-                max_iter=self.max_iter,
-                progress=progress,
-            )
+        return kernels.dropquery(
+            ctx.embeddings,
+            ctx.unlabelled.logits,
+            *last_layer(ctx),
+            n,
+            ctx.stream_seed("masks"),
+            ctx.generator(),
+            ids=ctx.unlabelled.ids,
+            repetitions=self.repetitions,
+            dropout=self.dropout,
+            enough=self.enough,
+            max_iter=self.max_iter,
+            progress=progress,
+        )

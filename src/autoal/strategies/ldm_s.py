@@ -6,13 +6,14 @@ from autoal import kernels
 from autoal.config.values import Count
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
-from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.contract import QueryContext, StrategyInfo
+from autoal.query.picking import PickStrategy, last_layer
 from autoal.query.registry import register
-from autoal.training.inference import Needs
+from autoal.training.inference import Needs, ProgressFn
 
 
 @register("ldm_s")
-class LDMS(QueryStrategy):
+class LDMS(PickStrategy):
     """Estimate the least disagree metric over perturbed last layers; seed a batch with small values.
 
     Args:
@@ -25,27 +26,20 @@ class LDMS(QueryStrategy):
         "Cho, Kim, Lee: Querying Easily Flip-flopped Samples for Deep Active Learning",
         "ICLR 2024",
     )
+    takes = Needs(embeddings=True)
 
     def __init__(self, draws: Count = 10) -> None:
         if draws < 1:
             raise AutoALError(f"strategy 'ldm_s': draws={draws}, but at least 1 is needed")
         self.draws = draws
 
-    @property
-    def needs(self) -> Needs:
-        """Embeddings."""
-        return Needs(embeddings=True)
-
-    def select(self, ctx: QueryContext, n: int) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
         """Perturb the head, seed the batch."""
-        head = ctx.net.head
-        with ctx.phase("pick") as progress:
-            return kernels.ldm_s(
-                ctx.embeddings,
-                head.weight.detach(),
-                head.bias.detach(),
-                n,
-                ctx.generator(),
-                draws=self.draws,
-                progress=progress,
-            )
+        return kernels.ldm_s(
+            ctx.embeddings,
+            *last_layer(ctx),
+            n,
+            ctx.generator(),
+            draws=self.draws,
+            progress=progress,
+        )

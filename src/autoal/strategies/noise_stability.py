@@ -6,13 +6,14 @@ from autoal import kernels
 from autoal.config.values import Count, Positive
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
-from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.contract import QueryContext, StrategyInfo
+from autoal.query.picking import PickStrategy, last_layer
 from autoal.query.registry import register
-from autoal.training.inference import Needs
+from autoal.training.inference import Needs, ProgressFn
 
 
 @register("noise_stability")
-class NoiseStability(QueryStrategy):
+class NoiseStability(PickStrategy):
     """Greedy k-center on how the predicted probabilities deviate under noise on the last layer's weights.
 
     Args:
@@ -26,6 +27,7 @@ class NoiseStability(QueryStrategy):
         "Li, Yang, Wang, Xu, Luo, Guo, Huang: Deep Active Learning with Noise Stability",
         "AAAI 2024",
     )
+    takes = Needs(embeddings=True)
 
     def __init__(self, draws: Count = 50, scale: Positive = 1e-3) -> None:
         if draws < 1 or not scale > 0:
@@ -35,22 +37,14 @@ class NoiseStability(QueryStrategy):
         self.draws = draws
         self.scale = float(scale)
 
-    @property
-    def needs(self) -> Needs:
-        """Embeddings."""
-        return Needs(embeddings=True)
-
-    def select(self, ctx: QueryContext, n: int) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
         """Perturb the head, cover the deviations."""
-        head = ctx.net.head
-        with ctx.phase("pick") as progress:
-            return kernels.noise_stability(
-                ctx.embeddings,
-                head.weight.detach(),
-                head.bias.detach(),
-                n,
-                ctx.generator(),
-                self.draws,
-                self.scale,
-                progress=progress,
-            )
+        return kernels.noise_stability(
+            ctx.embeddings,
+            *last_layer(ctx),
+            n,
+            ctx.generator(),
+            self.draws,
+            self.scale,
+            progress=progress,
+        )

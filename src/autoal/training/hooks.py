@@ -19,7 +19,7 @@ from autoal.models.classifier import Classifier, ClassifierOutput
 if TYPE_CHECKING:
     from autoal.distributed import World
 
-M = TypeVar("M", bound=nn.Module)
+M = TypeVar("M")
 Samples = tuple[Tensor, Tensor]
 """Ids ``(n,)`` and classes ``(n,)``, both int64."""
 
@@ -127,7 +127,7 @@ def join_hooks(hooks: Sequence[TrainingHook | None]) -> TrainingHook | None:
 
 
 def seeded(build: Callable[[], M], seed: int) -> M:
-    """Build a module whose initial weights follow from a stream's seed, the global random state untouched."""
+    """Build modules whose initial weights follow from a stream's seed, the global random state untouched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()
