@@ -30,6 +30,7 @@ QUICK = {
     "loop": "default",
     "trainer": "cpu",
     "logger": "wandb",
+    "callbacks": "learning_rate_monitor",
     "paths": "default",
 }
 """The config of each group that the quick test takes; an empty name is the root's own keys."""

@@ -6,13 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from autoal.data import cache
 from autoal.data.cache import cache_key, cached
 from autoal.data.images import Decoder, ImageFiles
 from autoal.data.memmap import ArraySource
@@ -38,6 +43,30 @@ def images(folder: Path, n: int = 12, first: int = 0) -> ImageFiles:
     for i in range(n):
         save_image(folder / f"{i:02d}.png", pixels(8, 8, 3, seed=first + i))
     return ImageFiles(sorted(folder.glob("*.png")), Decoder(3, (8, 8)), (3, 8, 8))
+
+
+def test_of_several_that_want_a_cache_one_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks belong to open files, so threads stand for the ranks of a job."""
+    files, folder, written = images(tmp_path / "images"), tmp_path / "cache", []
+    write, together = cache._write, threading.Barrier(3)
+
+    def slowly(*args: Any) -> None:
+        written.append(args)
+        time.sleep(0.3)
+        write(*args)
+
+    def rank(number: int) -> ArraySource | ImageFiles:
+        together.wait()
+        return cached(files, folder)
+
+    monkeypatch.setattr(cache, "_write", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        sources = list(pool.map(rank, range(3)))
+    assert len(written) == 1
+    assert len(list(folder.iterdir())) == 1, "the file alone is left"
+    for source in sources:
+        assert isinstance(source, ArraySource)
+        assert torch.equal(source.fetch(ROWS), files.fetch(ROWS))
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from autoal.data.images import DECODE_BATCH, ImageFiles
 from autoal.data.memmap import ArraySource, chunks, open_array
 from autoal.errors import AutoALError
 from autoal.files import reason, temporary_beside
+from autoal.rundir.locks import take_lock
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ def cached(files: ImageFiles, folder: Path) -> ArraySource | ImageFiles:
     so a change of any of them makes a new one. A file of that name counts if its size is right and some of its
     images, spread over the whole, equal the decoded ones. It appears when it is complete, with the mode that
     the umask gives.
+    Of several processes that want the same file one writes it, and the others wait for it.
     Where it can't be written (no permission, disk full), a warning of one line says so and nothing is cached.
 
     Args:
@@ -45,10 +49,15 @@ def cached(files: ImageFiles, folder: Path) -> ArraySource | ImageFiles:
         AutoALError: If an image can't be decoded.
     """
     path = folder / f"{cache_key(files, folder.parent)}.npy"
+    found = _identity(path)
     array = _usable(files, path)
     if array is None:
         try:
-            _write(files, path)
+            with _one_at_a_time(path):
+                # Another process of the same job may have written it in the meantime.
+                array = _usable(files, path) if _identity(path) != found else None
+                if array is None:
+                    _write(files, path)
         except OSError as error:
             log.warning(
                 "images are decoded anew in every run: cannot write %s bytes to %s: %s",
@@ -57,7 +66,7 @@ def cached(files: ImageFiles, folder: Path) -> ArraySource | ImageFiles:
                 reason(error),
             )
             return files
-        array = open_array(path)
+        array = open_array(path) if array is None else array
     return ArraySource(array, origin=files)
 
 
@@ -90,8 +99,34 @@ def _usable(files: ImageFiles, path: Path) -> npt.NDArray[np.generic] | None:
     return None
 
 
-def _write(files: ImageFiles, path: Path) -> None:
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from one that has taken its place, or None if there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold the lock of a cache file inside the block; it ends with its process, whatever ends that."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    place, waiting = path.with_suffix(".lock"), False
+    # Whoever is done removes the lock file: a lock on one that has been removed keeps nobody out.
+    while (lock := take_lock(place)) is None or not lock.stands():
+        if lock is not None:
+            lock.release()
+        elif not waiting:
+            log.info("waiting for another process that decodes the same images into %s", path.parent)
+            waiting = True
+    try:
+        yield
+    finally:
+        lock.release(remove=True)
+
+
+def _write(files: ImageFiles, path: Path) -> None:
     _sweep(path.parent)
     if files.nbytes > (free := free_space(path.parent)):
         raise OSError(None, f"disk full ({free:,} bytes are free)")
@@ -106,7 +141,6 @@ def _write(files: ImageFiles, path: Path) -> None:
                 file.write(files.fetch(rows).numpy().data)
             file.flush()
             os.fsync(file.fileno())
-        # Processes that race write the same content.
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

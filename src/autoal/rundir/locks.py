@@ -61,13 +61,21 @@ class Lock:
         mine = os.fstat(self._handle)
         return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
 
-    def release(self) -> None:
-        """Give the lock up; a second time does nothing."""
+    def release(self, remove: bool = False) -> None:
+        """Give the lock up; a second time does nothing.
+
+        Args:
+            remove: Whether the lock file goes, too; whoever has been waiting for it finds that it no longer
+                :meth:`stands`.
+        """
         if self._handle is None:
             return
         self._ended.set()
-        if self._owner is not None and self.stands():
+        stands = self.stands()
+        if self._owner is not None and stands:
             self._owner.unlink(missing_ok=True)
+        if remove and stands:
+            self._path.unlink(missing_ok=True)
         os.close(self._handle)
         self._handle = None
 
