@@ -25,6 +25,7 @@ def _stopped_run(path: Path, status: str = "interrupted", *overrides: str) -> Pa
     run = RunDir(path)
     run.write_config(lives.config("strategy=margin", *overrides), ["strategy=margin", *overrides])
     run.write_summary({"status": status, "final_acc": 0.5, "message": ""})
+    (path / "ledger.jsonl").touch()
     return path
 
 
@@ -82,6 +83,9 @@ def test_cells_of_a_sweep_start_continue_or_are_done(tmp_path: Path) -> None:
     failed = same_cell(_stopped_run(tmp_path / "failed", "failed"), config)
     assert failed.resume
     assert failed.summary is None
+    never = _stopped_run(tmp_path / "never", "failed")
+    (never / "ledger.jsonl").unlink()
+    assert not same_cell(never, {**config, "seed": 9}).resume, "nothing was bought: any run may start there"
     done = same_cell(_stopped_run(tmp_path / "done", "finished"), config)
     assert done.summary is not None
     assert done.summary["final_acc"] == 0.5

@@ -34,6 +34,8 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/filetxt
+JobCompLoc={folder}/jobcomp.txt
 ReturnToService=2
 MpiDefault=none
 JobRequeue=1
@@ -126,6 +128,17 @@ class Cluster:
         """Return what ``scontrol show job`` says."""
         words = self.ask("scontrol", "show", "job", job).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def accounts(self) -> dict[str, list[tuple[str, str]]]:
+        """Return what SLURM has written down about jobs that ended: name -> (state, exit status), in order.
+
+        ``sacct`` reads a database that this cluster has not got; the log of completed jobs says the same.
+        """
+        found: dict[str, list[tuple[str, str]]] = {}
+        for line in (self.folder / "jobcomp.txt").read_text(encoding="utf-8").splitlines():
+            said = dict(word.split("=", 1) for word in line.split() if "=" in word)
+            found.setdefault(said["Name"], []).append((said["JobState"], said["ExitCode"]))
+        return found
 
     def begin_now(self) -> None:
         """Let requeued jobs start: SLURM holds them back for two minutes."""

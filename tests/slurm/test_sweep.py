@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.faults import lives
 from tests.slurm.cluster import Cluster
+from tests.slurm.sweeps import labels, no_delay, resumes, start_sweep
 
 pytestmark = pytest.mark.slurm
 
@@ -20,81 +16,32 @@ QUICK = ("loop.n_rounds=30", "loop.n_query=5")
 SLOW = ("loop.n_rounds=220", "loop.n_query=2")
 
 
-def _sweep(cluster: Cluster, sweep: Path, *overrides: str) -> subprocess.Popen[str]:
-    launcher = ("hydra/launcher=slurm", "hydra.launcher.gpus_per_node=null", f"hydra.sweep.dir={sweep}")
-    command = [sys.executable, "train.py", "-m", *launcher, *lives.TINY, *overrides]
-    return subprocess.Popen(
-        command,
-        cwd=lives.ROOT,
-        env={**cluster.env, "OMP_NUM_THREADS": "1"},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-
-
-@contextmanager
-def _no_delay(cluster: Cluster) -> Iterator[None]:
-    """Start requeued jobs at once."""
-    over = threading.Event()
-
-    def keep_starting() -> None:
-        while not over.wait(1.0):
-            cluster.begin_now()
-
-    thread = threading.Thread(target=keep_starting)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _labels(sweep: Path) -> dict[Path, int]:
-    return {p.parent: len(p.read_text().splitlines()) for p in sweep.rglob("ledger.jsonl")}
-
-
-def _resumes(run_dir: Path) -> int:
-    return (run_dir / "train.log").read_text().count("resumed:")
-
-
-def _finish(process: subprocess.Popen[str], sweep: Path, limit: float = 420) -> str:
-    try:
-        text, _ = process.communicate(timeout=limit)
-    finally:
-        process.kill()
-    logs = "\n".join(p.read_text(errors="replace")[-2000:] for p in sweep.rglob("*log.err"))
-    assert process.returncode == 0, text + logs
-    return text
-
-
 def test_requeue_and_preemption(cluster: Cluster, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     cells = ("strategy=random,margin", "seed=0,1")
-    process = _sweep(cluster, sweep, *cells, *QUICK)
+    launcher = start_sweep(cluster, sweep, *cells, *QUICK)
     try:
-        with _no_delay(cluster):
-            lives.wait_for(lambda: max(_labels(sweep).values(), default=0) > 30, limit=120)
+        with no_delay(cluster):
+            lives.wait_for(lambda: max(labels(sweep).values(), default=0) > 30, limit=120)
             requeued = cluster.jobs("RUNNING")[0]
             cluster.ask("scontrol", "requeue", requeued)
             lives.wait_for(lambda: int(cluster.info(requeued)["Restarts"]) == 1)
             # Two runs are at work again; a job of the upper partition takes both processors.
-            before = _labels(sweep)
-            lives.wait_for(lambda: len(cluster.jobs("RUNNING")) == 2 and _labels(sweep) != before, limit=120)
+            before = labels(sweep)
+            lives.wait_for(lambda: len(cluster.jobs("RUNNING")) == 2 and labels(sweep) != before, limit=120)
             low = cluster.jobs("RUNNING")
             urgent = cluster.ask(
                 "sbatch", "--parsable", "--partition=high", "--ntasks=2", "--output=/dev/null", "--wrap", "sleep 2"
             ).strip()
             lives.wait_for(lambda: cluster.info(urgent)["JobState"] in ("RUNNING", "COMPLETED"), limit=90)
             assert any(int(cluster.info(job)["Restarts"]) >= 1 for job in low), "nobody was pre-empted"
-            text = _finish(process, sweep)
+            text = launcher.finish(sweep)
     finally:
-        process.kill()
+        launcher.process.kill()
     assert "4 jobs to SLURM" in text
     runs = sorted(path.parent for path in sweep.rglob("summary.json"))
     assert len(runs) == 4
-    assert sum(_resumes(run) for run in runs) >= 2
+    assert sum(resumes(run) for run in runs) >= 2
     for run in runs:
         strategy = "margin" if "strategy=margin" in run.name else "random"
         seed = "1" if "seed=1" in run.name else "0"
@@ -102,7 +49,7 @@ def test_requeue_and_preemption(cluster: Cluster, tmp_path: Path) -> None:
         assert lives.live(lives.config(f"strategy={strategy}", f"seed={seed}", *QUICK), calm) == 0
         assert lives.outcome(run) == lives.outcome(calm), run.name
     # The same sweep again has nothing to do.
-    assert "0 jobs to SLURM, 4 finished already" in _finish(_sweep(cluster, sweep, *cells, *QUICK), sweep)
+    assert "0 jobs to SLURM, 4 finished already" in start_sweep(cluster, sweep, *cells, *QUICK).finish(sweep)
 
 
 def test_time_limit_too_short(cluster: Cluster, tmp_path: Path) -> None:
@@ -110,19 +57,19 @@ def test_time_limit_too_short(cluster: Cluster, tmp_path: Path) -> None:
     limits = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=25")
     # SLURM lists jobs of the test before for some minutes after their end.
     earlier = set(cluster.jobs("all"))
-    process = _sweep(cluster, sweep, "strategy=margin", *SLOW, *limits)
+    launcher = start_sweep(cluster, sweep, "strategy=margin", *SLOW, *limits)
     try:
-        with _no_delay(cluster):
+        with no_delay(cluster):
             lives.wait_for(lambda: len(set(cluster.jobs("all")) - earlier) == 1, limit=120)
             (job,) = set(cluster.jobs("all")) - earlier
             lives.wait_for(lambda: int(cluster.info(job)["Restarts"]) >= 1, limit=180)
             # It would get there in steps of the short limit too; one is enough to see.
             cluster.ask("scontrol", "update", f"JobId={job}", "TimeLimit=60")
-            _finish(process, sweep)
+            launcher.finish(sweep)
     finally:
-        process.kill()
+        launcher.process.kill()
     (run,) = (path.parent for path in sweep.rglob("summary.json"))
-    assert _resumes(run) >= 1, "the run was over before its time limit"
+    assert resumes(run) >= 1, "the run was over before its time limit"
     calm = tmp_path / "calm"
-    assert lives.live(lives.config("strategy=margin", *SLOW), calm) == 0
+    assert lives.live(lives.config("strategy=margin", *SLOW), calm, limit=420) == 0
     assert lives.outcome(run) == lives.outcome(calm)

@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 
+from autoal.config.variants import chosen, fitting
 from autoal.errors import AutoALError
 from autoal.rundir.locks import is_locked
-from autoal.rundir.resume import read_summary
+from autoal.rundir.state import read_summary
 
 STATES = ("finished", "running", "stopped", "failed", "missing")
 
@@ -126,7 +127,10 @@ def _wanted(multirun: Path) -> list[tuple[str, ...]]:
         return []
     except (OSError, yaml.YAMLError) as error:
         raise AutoALError(f"cannot read {multirun}: {error}") from error
-    return list(itertools.product(*_choices(config["hydra"]["overrides"]["task"])))
+    own = config["hydra"]
+    default = str(own.get("runtime", {}).get("choices", {}).get("strategy"))
+    wanted = itertools.product(*_choices(own["overrides"]["task"]))
+    return list(dict.fromkeys(tuple(fitting(cell, chosen(cell, default))) for cell in wanted))
 
 
 def _choices(overrides: Iterable[str]) -> list[Sequence[str]]:
@@ -135,6 +139,8 @@ def _choices(overrides: Iterable[str]) -> list[Sequence[str]]:
     choices: dict[str, Sequence[str]] = {}  # of a key that is given twice the last value counts
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.get_key_element()
+        if override.is_sweep_override() and not override.is_discrete_sweep():
+            return [[]]  # the sweeper draws values from a range: what it wants is known to it alone
         if override.is_sweep_override():
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:

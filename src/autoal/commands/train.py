@@ -5,24 +5,45 @@ Hydra has the command line: ``autoal train --help`` shows the groups and every k
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import hydra
 from omegaconf import DictConfig
 
-from autoal.config.command_line import command_line, conf_dir, errors_in_one_line, run_directory
+from autoal.config.command_line import (
+    command_line,
+    conf_dir,
+    errors_in_one_line,
+    in_one_line,
+    is_multirun,
+    run_directory,
+)
 from autoal.processes.signals import leave_until_ready
+from autoal.sweeps.cells import value_of
 
 
 def train(config: DictConfig) -> float | None:
     """Run the experiment of a composed config.
 
-    Returns the last validation accuracy (with ``loop.n_val`` > 0), which is what a sweeper may tune on;
-    test accuracy is for reports only.
+    Returns what a sweeper may tune on (:func:`autoal.sweeps.cells.value_of`).
     """
     from autoal.run.start import run  # heavy imports wait until there is something to run
 
     with errors_in_one_line():
-        val_acc: float | None = run(config, run_directory(config)).get("val_acc")
-    return val_acc
+        run_dir = run_directory(config)
+        try:
+            return value_of(run(config, run_dir))
+        except Exception as error:
+            if is_multirun():
+                _record(run_dir, config, error)
+            raise
+
+
+def _record(run_dir: Path, config: DictConfig, error: Exception) -> None:
+    from autoal.run.failure import record_failure
+    from autoal.run.start import overrides
+
+    record_failure(run_dir, config, overrides(), in_one_line(error), error)
 
 
 def main() -> None:

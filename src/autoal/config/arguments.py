@@ -51,8 +51,17 @@ def quote_paths(words: Sequence[str]) -> list[str]:
         >>> quote_paths(["-m", "dataset.path=a,b"])
         ['-m', 'dataset.path=a,b']
     """
-    multirun = any(word in ("-m", "--multirun", "hydra.mode=MULTIRUN") for word in words)
+    multirun = asks_for_multirun(words)
     return [_quote_path(word, multirun, _roots(words)) for word in words]
+
+
+def asks_for_multirun(words: Sequence[str]) -> bool:
+    """Whether a command line starts a sweep.
+
+    Args:
+        words: The arguments.
+    """
+    return any(word in ("-m", "--multirun", "hydra.mode=MULTIRUN") for word in words)
 
 
 def _roots(words: Sequence[str]) -> list[Path]:
@@ -107,6 +116,37 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # too long a name, or one with a zero in it
         return False
+
+
+_WITH_VALUE = (
+    "--config-dir",
+    "-cd",
+    "--config-path",
+    "-cp",
+    "--config-name",
+    "-cn",
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+)
+
+
+def flags_first(words: Sequence[str]) -> list[str]:
+    """Put the options before the overrides: Hydra refuses overrides on both sides of an option.
+
+    Args:
+        words: The command line's words.
+
+    Example:
+        >>> flags_first(["seed=1", "--config-dir", "mine", "-m", "strategy=a,b"])
+        ['--config-dir', 'mine', '-m', 'seed=1', 'strategy=a,b']
+    """
+    flags: list[str] = []
+    others: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        (flags if word.startswith("-") or before in _WITH_VALUE else others).append(word)
+    return [*flags, *others]
 
 
 def own_strategy(words: Sequence[str]) -> list[str]:

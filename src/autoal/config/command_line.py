@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from autoal.config.arguments import own_callbacks, own_strategy, quote_paths
+from autoal.config.arguments import asks_for_multirun, flags_first, own_callbacks, own_strategy, quote_paths
 from autoal.config.explain import explain, os_error
 from autoal.config.instantiate import first_line
 from autoal.config.offers import offers, package_confs
 from autoal.config.root import check_paths, check_root
 from autoal.config.values import shown
+from autoal.config.variants import only_for
 from autoal.errors import AutoALError
 from autoal.processes.signals import leave_as_usual
 
@@ -67,16 +69,23 @@ def choices(group: str) -> list[str]:
     return sorted({*config_files(group), *(offer.name for offer in offers(group))})
 
 
+def is_multirun() -> bool:
+    """Whether this process runs a cell of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
 def run_directory(config: DictConfig) -> Path:
     """Return the run directory: the sweep's own in a multirun, else ``paths.run_dir``.
 
     Raises:
         AutoALError: If the config has no valid one.
     """
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
+    if is_multirun():
+        from hydra.core.hydra_config import HydraConfig
 
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         return Path(HydraConfig.get().runtime.output_dir)
     container = OmegaConf.to_container(config, resolve=True)
     assert isinstance(container, dict)
@@ -89,7 +98,6 @@ def command_line(main: Callable[[], Any]) -> None:
 
     Paths on the command line are taken as they were typed (:mod:`autoal.config.arguments`).
     """
-    sys.argv[1:] = own_callbacks(own_strategy(quote_paths(sys.argv[1:])))
     # With this set Hydra raises its errors instead of printing pages and exiting.
     wanted_trace = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -97,6 +105,7 @@ def command_line(main: Callable[[], Any]) -> None:
         os.environ[TRACEBACK] = "1"
     try:
         _refuse_rerun(sys.argv[1:])
+        sys.argv[1:] = _words(sys.argv[1:])
         main()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
@@ -106,6 +115,14 @@ def command_line(main: Callable[[], Any]) -> None:
         leave_as_usual()
         if wanted_trace is None:
             del os.environ["HYDRA_FULL_ERROR"]
+
+
+def _words(typed: Sequence[str]) -> list[str]:
+    """Return the words as Hydra's grammar wants them."""
+    words = own_callbacks(own_strategy(quote_paths(flags_first(typed))))
+    if any(word.lstrip("+").startswith("strategy.") for word in words):
+        words = only_for(words, choices("strategy"), multirun=asks_for_multirun(words))
+    return words
 
 
 def in_one_line(error: Exception) -> str:
@@ -136,17 +153,16 @@ def _refuse_rerun(argv: Sequence[str]) -> None:
 def errors_in_one_line() -> Iterator[None]:
     """End a single run with one line and status 1 on any error.
 
-    In a multirun the error goes on to Hydra, which runs the other cells first.
+    In a multirun the error goes on to the launcher, as one line, and the other cells run.
     """
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
     try:
         yield
     except Exception as error:
-        if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise
-        _fail(error)
+        if not is_multirun():
+            _fail(error)
+        if os.environ.get(TRACEBACK) == "1":
+            traceback.print_exc()
+        raise AutoALError(in_one_line(error)) from error
 
 
 def _fail(error: Exception) -> NoReturn:

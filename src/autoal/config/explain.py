@@ -20,17 +20,22 @@ from autoal.config.values import shown, unknown_key
 from autoal.errors import AutoALError
 
 
-def explain(error: Exception) -> str:
-    """Put an error of Hydra or OmegaConf into one line with the nearest valid name."""
+def explain(error: Exception, words: Sequence[str] | None = None) -> str:
+    """Put an error of Hydra or OmegaConf into one line with the nearest valid name.
+
+    Args:
+        error: The error.
+        words: The overrides that were composed; default: the command line's.
+    """
     text = str(error).strip()
     if match := re.search(r"Could not (?:find|load) '([\w./-]+)/([^'/]+)'", text):
         group = match[1]
         name = match[2].removesuffix(".yaml")
         return unknown(group, name, _Configs().options(group))
     if match := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(match[1])
+        return _unknown_key(match[1], words)
     if match := re.search(r"[Nn]o match in the defaults list.*?'([^']+)'", text, re.DOTALL):
-        return _unknown_key(match[1])
+        return _unknown_key(match[1], words)
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         key = full[1] if (full := re.search(r"full_key: (\S+)", text)) else match[1]
         return f"{key} needs a value: {key}=..."
@@ -48,23 +53,50 @@ def unknown(kind: str, name: str, valid: Iterable[str]) -> str:
     return f"unknown {kind} '{shown(name)}'.{hint} Valid: {', '.join(names)}"
 
 
-def _unknown_key(key: str) -> str:
+def _unknown_key(key: str, words: Sequence[str] | None = None) -> str:
     if "@" in key or "/" in key:
         return f"cannot override '{key}'"
     group, _, name = key.rpartition(".")
     if group == "trainer" and name in REFUSED:
         return f"{key} can't be set: {REFUSED[name]}"
-    valid = _Configs().keys(sys.argv[1:])
+    words = sys.argv[1:] if words is None else words
+    valid = _Configs().keys(words)
+    if group == "strategy" and (told := _of_some_strategies(key, words)):
+        return told
     if key in valid:
         return f"{key} can't be set to that value; choose a config ({key}=NAME) or set its keys one by one"
     if group in valid and not any(k.startswith(f"{group}.") for k in valid):
         return f"unknown key '{shown(key)}': {group} takes no options"
     siblings = [k.rpartition(".")[2] for k in valid if k.rpartition(".")[0] == group]
+    if not siblings and group.startswith("strategy."):
+        return _unknown_strategy_or_key(group, words)
     if not siblings:
         return unknown("key", key, [k for k in valid if k.count(".") == 0])
     # The key of another group, by the name that it has there.
     elsewhere = next((k for k in valid if k.rpartition(".")[2] == name), None)
     return str(unknown_key(group, name, siblings, elsewhere))
+
+
+def _unknown_strategy_or_key(key: str, words: Sequence[str]) -> str:
+    """Of ``strategy.NAME.KEY``, where NAME may be a strategy's name with a slip, or an option's."""
+    name, strategies = key.partition(".")[2], _Configs().options("strategy")
+    if difflib.get_close_matches(name, strategies, n=1, cutoff=0.6):
+        return unknown("strategy", name, strategies)
+    return _unknown_key(key, words)
+
+
+def _of_some_strategies(key: str, words: Sequence[str]) -> str:
+    """Say how to give an option to those strategies of a sweep that have it; empty if that is not the matter."""
+    swept = next((w for w in reversed(words) if re.fullmatch(r"strategy=\w+(,\w+)+", w)), "")
+    names = swept.partition("=")[2].split(",")
+    having = [name for name in names if name and key in _Configs().keys([f"strategy={name}"])]
+    if not having or len(having) == len(names):
+        return ""
+    others = ", ".join(name for name in names if name not in having)
+    return (
+        f"{key} is an option of {', '.join(having)} and not of {others}; "
+        f"give it to one strategy alone: strategy.{having[0]}.{key.partition('.')[2]}=..."
+    )
 
 
 class _Configs:
@@ -95,7 +127,8 @@ class _Configs:
 
         found = list(self._loader.get_group_options(group, ObjectType.CONFIG))
         for folder in self._loader.get_group_options(group, ObjectType.GROUP):
-            if folder != "common":
+            # Hydra's own groups hold folders of things that are no choice of the group.
+            if folder != "common" and not group.startswith("hydra/"):
                 found += [f"{folder}/{name}" for name in self.options(f"{group}/{folder}")]
         return found
 

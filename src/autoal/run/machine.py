@@ -17,7 +17,7 @@ import torch
 from autoal.errors import AutoALError
 from autoal.rundir.checkpoints import Found, find_checkpoint
 from autoal.rundir.directory import RunDir
-from autoal.rundir.resume import read_summary
+from autoal.rundir.state import read_summary
 
 log = logging.getLogger(__name__)
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +13,8 @@ from typing import Any
 from autoal.config.command_line import in_one_line
 from autoal.errors import AutoALError
 from autoal.processes.launch import Job
+from autoal.processes.orphans import end_with
 from autoal.processes.signals import EXIT_INTERRUPTED, leave_until_ready
-
-PR_SET_PDEATHSIG = 1
-GRACE = 30.0
-"""Seconds that a rank may take to save after its supervisor has died."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     leave_until_ready()
     path = Path((sys.argv[1:] if argv is None else argv)[0])
     job = Job(**json.loads(path.read_text(encoding="utf-8")))
-    _end_with(job.parent)
+    end_with(job.parent)
     try:
         summary = _run(job)
     except KeyboardInterrupt:
@@ -57,23 +50,6 @@ def _run(job: Job) -> dict[str, Any]:
     quiet()
     built = Experiment.build(job.config, Path(job.run_dir), job.overrides, job.resume, job.trust)
     return built.run(job.resume)
-
-
-def _end_with(parent: int) -> None:
-    """Have the kernel send SIGTERM when the supervisor dies, so that no rank is left behind."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(1)
-    threading.Thread(target=_outlive, args=(parent,), name="autoal-parent", daemon=True).start()
-
-
-def _outlive(parent: int) -> None:
-    """Leave for good some time after the supervisor is gone: a rank that saves may wait for one that left."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    time.sleep(GRACE)
-    os._exit(EXIT_INTERRUPTED)
 
 
 def _report(job_file: Path, report: dict[str, Any]) -> None:

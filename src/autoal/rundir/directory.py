@@ -18,6 +18,7 @@ from autoal.errors import AutoALError
 from autoal.files import atomic_open, reason, write_json
 from autoal.rundir.ledger import Ledger
 from autoal.rundir.locks import Lock, take_lock
+from autoal.rundir.state import never_started
 
 COLUMNS = (
     "round",
@@ -71,7 +72,8 @@ class RunDir:
         if lock is None:
             raise AutoALError(f"another process is working in the run directory {self.path}")
         self._lock = lock
-        if not resume and (self.summary_json.exists() or self.ledger.path.exists()):
+        taken = self.summary_json.exists() or self.ledger.path.exists()
+        if not resume and taken and not never_started(self.path):
             self.release()
             raise AutoALError(
                 f"{self.path} already holds a run; continue it with: {resume_command(self.path, trust)} "

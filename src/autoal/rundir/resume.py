@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 from autoal.config.values import shown
 from autoal.errors import AutoALError
 from autoal.rundir.recipe import NOT_RECIPE, RECIPE_GROUPS, RECIPE_TRAINER_KEYS, recipe_of
+from autoal.rundir.state import never_started, read_summary
 
 FREE_GROUPS = ("trainer", "paths", "logger", "callbacks")
 """Groups that a resume may change, but for what of the trainer and the callbacks belongs to the recipe."""
@@ -68,7 +68,7 @@ def same_cell(run_dir: Path, composed: dict[str, Any]) -> Start:
     Raises:
         AutoALError: If another experiment stands in the directory.
     """
-    if not (run_dir / ".hydra" / "config.yaml").exists():
+    if not (run_dir / ".hydra" / "config.yaml").exists() or never_started(run_dir):
         return Start(composed, run_dir, resume=False)
     own = _own_config(run_dir)
     for key in ("seed", "strategy"):
@@ -85,17 +85,6 @@ def _start(config: dict[str, Any], run_dir: Path) -> Start:
 
 def _finished(summary: Mapping[str, Any] | None) -> bool:
     return summary is not None and summary.get("status") == "finished"
-
-
-def read_summary(run_dir: Path) -> dict[str, Any] | None:
-    """Read a run's ``summary.json``; None where there is none that can be read."""
-    try:
-        summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(summary, dict):
-        return None
-    return summary
 
 
 def _own_config(run_dir: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 
@@ -22,5 +23,8 @@ class UserConf(SearchPathPlugin):
         paths = [element.path for element in search_path.get_path()]
         if any(path and path.removeprefix("file://") == str(packaged) for path in paths):
             store_offers()
+            # In place of Hydra's own, which says at the very end what failed first.
+            launcher = {"_target_": "hydra_plugins.autoal_launchers.basic.BasicLauncher"}
+            ConfigStore.instance().store(group="hydra/launcher", name="basic", node=launcher, provider="autoal")
             for folder in others:
                 search_path.append(provider="user", path=f"file://{folder}")

@@ -1,0 +1,1 @@
+"""Tests of :mod:`autoal.sweeps` and its launchers."""
