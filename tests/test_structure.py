@@ -15,7 +15,7 @@ FLOORS = (
     ("config",),
     ("rundir",),
     ("sweeps", "kernels", "data"),
-    ("models",),
+    ("models", "humans"),
     ("training", "embedding"),
     ("learned", "query"),
     ("analysis",),

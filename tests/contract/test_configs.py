@@ -33,7 +33,7 @@ def plain(config: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("group", "name"), [(g, n) for g in GROUPS for n in choices(g)])
 def test_every_choice_composes(root: Path, group: str, name: str) -> None:
     config = plain(composed(root, f"{group}={name}"))
-    if group in ("dataset", "backbone", "strategy", "optimizer", "loop", "trainer"):
+    if group in ("dataset", "backbone", "strategy", "optimizer", "loop", "oracle", "trainer"):
         # The name that results carry is the name that was asked for.
         assert config[group]["name"] == name
     assert len(recipe_hash(config)) == 10

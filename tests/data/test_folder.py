@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from autoal.data.base import Dataset
+from autoal.data.filesets import Pinned
 from autoal.data.folder import ImageFolder
 from autoal.data.images import Decoder, ImageFiles
 from autoal.data.memmap import ArraySource
@@ -78,13 +79,13 @@ def test_grey_files_become_rgb_and_rgb_files_grey(tree: Path) -> None:
     assert splits["train"].source.fetch(torch.tensor([0])).shape == (1, 1, 32, 32)
 
 
-def test_a_tree_without_test_part_is_split_by_class_and_seed(tmp_path: Path) -> None:
+def test_a_tree_without_test_part_is_split_by_file_and_seed(tmp_path: Path) -> None:
     for c in ("a", "b", "c"):
         for i in range(10):
             save_image(tmp_path / "mine" / "train" / c / f"{i}.png", pixels(8, 8, 3, seed=i))
     _, first = load(tmp_path / "mine", test_share=0.3)
-    assert first["test"].targets.bincount().tolist() == [3, 3, 3]
-    assert first["train"].targets.bincount().tolist() == [7, 7, 7]
+    assert len(first["test"]) + len(first["train"]) == 30
+    assert 3 <= len(first["test"]) <= 15
     _, again = load(tmp_path / "mine", test_share=0.3)
     assert again["test"].source.paths == first["test"].source.paths
     _, other = load(tmp_path / "mine", test_share=0.3, split_seed=1)
@@ -112,7 +113,51 @@ def test_a_manifest_without_split_column_from_a_spreadsheet(flat: Path) -> None:
     path = manifest(flat, [[f"{i}.png", "ab"[i % 2]] for i in range(10)], header=(" path", "label "))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     _, splits = load(flat, manifest="labels.csv", test_share=0.4)
-    assert splits["test"].targets.bincount().tolist() == [2, 2]
+    assert len(splits["test"]) + len(splits["train"]) == 10
+
+
+def test_no_image_changes_sides_when_others_come_go_or_get_a_label(flat: Path) -> None:
+    def sides(rows: list[list[str]]) -> dict[str, set[str]]:
+        manifest(flat, rows, header=("path", "label"))
+        _, splits = load(flat, manifest="labels.csv", test_share=0.5)
+        return {part: set(split.names) for part, split in splits.items()}
+
+    rows = [[f"{i}.png", "ab"[i % 2]] for i in range(8)]
+    before = sides(rows)
+    for later in (rows[::-1], [*rows, ["8.png", "a"], ["9.png", "b"]], [*rows[1:], ["9.png", ""]]):
+        after = sides(later)
+        names = {name for name, _ in later} & {name for name, _ in rows}
+        for part in ("train", "test"):
+            assert after[part] & names == before[part] & names
+
+
+def test_a_folder_without_labels_needs_class_names(flat: Path) -> None:
+    dataset, splits = load(flat, class_names=["cat", "dog", "eel"])
+    assert dataset.info.class_names == ("cat", "dog", "eel")
+    assert dataset.info.n_classes == 3
+    assert splits["train"].targets.tolist() == [-1] * 10
+    assert splits["train"].names == [f"{i}.png" for i in range(10)]
+    assert set(splits) == {"train"}
+    assert dataset.lacks_test
+    manifest(flat, [["0.png", "cta"]], header=("path", "label"))
+    with pytest.raises(AutoALError, match=r"row 2: unknown class 'cta'. Did you mean 'cat'"):
+        load(flat, manifest="labels.csv", class_names=["cat", "dog", "eel"])
+    with pytest.raises(AutoALError, match="class_names: 'cat' is a class twice"):
+        load(flat, class_names=["cat", "cat"])
+
+
+def test_pinned_images_keep_their_rows(flat: Path) -> None:
+    pinned = Pinned(("7.png", "gone.png", "2.png"), (0.5,) * 3, (0.25,) * 3)
+    dataset = ImageFolder(str(flat), class_names=["cat", "dog"])
+    dataset.pinned = pinned
+    train = dataset.load(flat.parent)["train"]
+    assert train.names == ["7.png", "gone.png", "2.png", *(f"{i}.png" for i in (0, 1, 3, 4, 5, 6, 8, 9))]
+    assert train.missing == [1]
+    assert dataset.info.mean == (0.5,) * 3
+    got = train.source.fetch(torch.tensor([0, 1, 2]))
+    assert torch.equal(got[0].permute(1, 2, 0), torch.from_numpy(pixels(12, 12, 3, seed=7)))
+    assert not got[1].any()
+    assert torch.equal(train.source.to(CPU).inputs[2], got[2])
 
 
 @pytest.mark.parametrize(

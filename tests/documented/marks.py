@@ -10,6 +10,7 @@ import re
 GPU = "needs a GPU"
 CLUSTER = "needs a cluster"
 INTERNET = "needs the internet"
+PERSON = "waits for a person at a browser; tests/browser is one"
 DATA = "needs the files of a data set that is fetched from the internet"
 SUITE = "is the test suite itself"
 
@@ -19,6 +20,7 @@ MARKS = (
     (r".*\bhydra/launcher=slurm\b.*", CLUSTER),
     (r"autoal data cifar10\b.*", INTERNET),
     (r"pip install .*", INTERNET),
+    (r"autoal label .*", PERSON),
     (r"autoal embed cifar10 .*\bbackbone\.pretrained=true\b.*", INTERNET),
     (r"python train\.py .*\bdataset=(mnist|cifar10)\b.*", DATA),
     (r"python train\.py .*\+experiment=(alfamix_cvpr22|autoal_icml25|deepal)/.*", DATA),

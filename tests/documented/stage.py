@@ -14,6 +14,7 @@ from PIL import Image
 from tests.analysis.test_import import alfamix, deepal
 from tests.analysis.trees import write_tree
 from tests.checkout import copy_checkout, environment
+from tests.documented.pages import ROOT
 
 WAIT_S = 3600
 
@@ -70,6 +71,15 @@ def _data(folder: Path) -> None:
     _birds(folder)
 
 
+def _unlabelled(folder: Path) -> None:
+    """Birds, and somebody who answers what is asked about them."""
+    _birds(folder)
+    env = environment(PYTHONPATH=f"{folder / 'src'}:{ROOT}")
+    # It ends with the run that it answers.
+    command = [sys.executable, "-m", "tests.documented.person", str(folder / "runs" / "birds")]
+    subprocess.Popen(command, cwd=folder, env=env)
+
+
 def _features(folder: Path) -> None:
     _birds(folder)
     rng = np.random.default_rng(1)
@@ -114,6 +124,7 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "docs/cluster.md": _cluster,
     "docs/data.md": _data,
     "docs/features.md": _features,
+    "docs/labelling.md": _unlabelled,
     "docs/library.md": _first_run,
     "docs/report.md": _results,
     "experiments/digits_study/README.md": _study("small/digits"),

@@ -38,8 +38,8 @@ def send(original: Callable[..., Any], *args: Any, fault_options: Options, **kwa
 
 def torn_line(original: Callable[..., Any], *args: Any, fault_options: Options, **kwargs: Any) -> Any:
     """Stand in for ``Ledger.append``: write some lines and half of one, and die."""
-    ledger, round_, ids, labels, strategy, scores, source = args
-    original(ledger, round_, ids[:3], labels[:3], strategy, scores[:3], source)
+    ledger, round_, ids, labels, strategy, scores, source, *more = args
+    original(ledger, round_, ids[:3], labels[:3], strategy, scores[:3], source, *(part[:3] for part in more))
     with ledger.path.open("a", encoding="utf-8") as file:
         file.write('{"round": 1, "id": 7, "la')
         file.flush()

@@ -22,6 +22,12 @@ COMMANDS = {
     "new": ("new", "write the files of a strategy of your own"),
     "report": ("report", "curves, AUBC, paired tests and win matrix of runs, as HTML, CSV and PNG"),
     "import": ("import_results", "read results of DeepAL+, ALFA-Mix or a plain CSV for a report"),
+    "show": ("show", "what a run has bought, with the files, and what people have still to answer"),
+    "query": ("query", "write what a run asks people as a file for another tool"),
+    "label": ("label", "label what a run asks, in a browser on this machine"),
+    "ingest": ("ingest", "take the answers of people into a run"),
+    "export": ("export", "the labels of a run as a data set of its own: CSV, class folders, COCO"),
+    "suggest": ("suggest", "which images to label next, from a partly labelled folder; nothing is kept"),
     "status": ("status", "list the finished, running, failed and missing runs of a sweep"),
 }
 """Name -> (module in ``autoal.commands``, one line)."""

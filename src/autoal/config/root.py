@@ -11,7 +11,18 @@ from autoal.config.training import TrainerSettings
 from autoal.config.values import Range, Text, check, check_value, settings_of, shown, unknown_key
 from autoal.errors import AutoALError
 
-GROUPS = ("dataset", "backbone", "strategy", "optimizer", "loop", "trainer", "logger", "callbacks", "paths")
+GROUPS = (
+    "dataset",
+    "backbone",
+    "strategy",
+    "optimizer",
+    "loop",
+    "oracle",
+    "trainer",
+    "logger",
+    "callbacks",
+    "paths",
+)
 """The config groups, each a mapping in the composed config."""
 
 MAY_BE_EMPTY = ("logger", "callbacks")
@@ -48,6 +59,9 @@ class Paths:
     run_dir: Text = ""
 
 
+SIMULATED = {"name": "simulated", "people": False, "n_test": 0}
+"""The oracle where none is chosen."""
+
 ROOT_KEYS = (*GROUPS, *settings_of(Scalars))
 
 
@@ -73,7 +87,9 @@ def check_root(config: Mapping[str, Any]) -> dict[str, Any]:
     for i, name in enumerate(values.get("trust") or ()):
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
             raise AutoALError(f"trust[{i}]={shown(name)} is not the dotted name of a package, module or class")
-    checked = {**config, **values, **{group: config.get(group) or {} for group in MAY_BE_EMPTY}}
+    # Runs of older versions have no oracle in their config: it was a simulated one.
+    older = {"oracle": config.get("oracle") or SIMULATED}
+    checked = {**config, **values, **{group: config.get(group) or {} for group in MAY_BE_EMPTY}, **older}
     for group in GROUPS:
         if not checked.get(group) and group not in MAY_BE_EMPTY:
             raise AutoALError(f"no {group} is chosen: {group}=NAME")

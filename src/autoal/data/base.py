@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -121,15 +121,24 @@ class Split:
     Attributes:
         source: The raw inputs.
         targets: Class of each sample, int64, shape ``(N,)``; ``-1`` where unknown (never bought).
+        names: The file of each sample as a path below the data set's folder, with ``/``; empty: no files.
+        missing: Rows whose file has gone since the run began.
         digest: Fingerprint of both, once :func:`autoal.data.fingerprint.split_digest` has computed it.
     """
 
     source: SampleSource
     targets: Tensor
     digest: str | None = field(default=None, repr=False, compare=False)
+    names: Sequence[str] = field(default=(), repr=False, compare=False)
+    missing: Sequence[int] = field(default=(), repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def select(self, rows: Tensor) -> Split:
+        """Return the samples of ``rows`` (int64, ``(n,)``), in that order."""
+        names = [self.names[r] for r in rows.tolist()] if self.names else ()
+        return Split(self.source.select(rows), self.targets[rows], names=names)
 
 
 class Dataset(ABC):
@@ -146,6 +155,8 @@ class Dataset(ABC):
     """Whether the data live in files under ``root`` (else they come with a dependency)."""
     verify: bool = True
     """Whether files must be the published ones (checksums, number of samples); see :mod:`autoal.data.loading`."""
+    lacks_test: bool = False
+    """Whether the data, once loaded, have no test part because labels are to be bought for one."""
     published: Mapping[str, int] = MappingProxyType({})
     """Published number of samples of each part, or of all parts together under ``"together"``."""
 

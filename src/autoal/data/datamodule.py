@@ -40,6 +40,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             training split comes first.
         prefetch: Batches fetched ahead for sources that stay off the device.
         features: Folder of static features; None: the inputs themselves where they are vectors.
+        oracle: Makes the oracle from the training split's targets.
 
     Attributes:
         start_batch: Batches of this epoch that were trained on before a resume.
@@ -59,6 +60,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         max_device_bytes: int = 4 << 30,
         prefetch: int = 2,
         features: str | None = None,
+        oracle: Callable[[Tensor], Oracle] = Oracle,
     ) -> None:
         super().__init__()
         self.dataset = dataset
@@ -71,6 +73,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.max_device_bytes = max_device_bytes
         self.prefetch = prefetch
         self._features = features
+        self._make_oracle = oracle
         self.static: StaticFeatures | None = None
         self.world = World()
         self.round = 0
@@ -89,8 +92,11 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.transform = InputTransform(self.dataset.info, self.augmentations)
         self._splits = splits
         self.static = load_static(self._features, splits["train"], self.data_dir, self.dataset.info.name)
-        self.oracle = Oracle(splits["train"].targets)
-        self.pool = Pool(len(splits["train"]), excluded=(~self.oracle.known()).nonzero().squeeze(1))
+        train = splits["train"]
+        self.oracle = self._make_oracle(train.targets)
+        known = self.oracle.known()
+        known[list(train.missing)] = False
+        self.pool = Pool(len(train), excluded=(~known).nonzero().squeeze(1))
 
     def static_digest(self) -> str:
         """Return ``"+<fingerprint>"`` of a folder of static features, or nothing where none was given."""
@@ -117,6 +123,11 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         Its targets are for evaluation; labels of the training split come from the pool alone.
         """
         return self._splits[name]
+
+    def test_part(self) -> tuple[str, Tensor | None, Tensor | None]:
+        """Return what accuracy is measured on: a split, and rows and classes where it is bought labels."""
+        ids = self.pool.test
+        return ("train", ids, self.pool.labels(ids)) if len(ids) else ("test", None, None)
 
     def train_dataloader(self) -> TrainLoader:
         """Return this epoch's batches of the labelled pool, and of what a training hook adds to it.

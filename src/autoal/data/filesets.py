@@ -52,6 +52,39 @@ class Listing:
         return Listing([self.paths[r] for r in wanted], [self.targets[r] for r in wanted], where)
 
 
+@dataclass(frozen=True)
+class Pinned:
+    """The training images of a run that goes on, so that each keeps its row whatever has come or gone since.
+
+    Attributes:
+        names: Their names, in the order of their rows.
+        mean: Mean of each channel when the run began; empty: not normalised.
+        std: Standard deviation, likewise.
+    """
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def order(self, listing: Listing, base: Path) -> tuple[Listing, frozenset[int]]:
+        """Return a listing with the pinned images first and new ones after them, and the rows that are missing."""
+        row = {name_below(path, base): i for i, path in enumerate(listing.paths)}
+        missing = frozenset(i for i, name in enumerate(self.names) if name not in row)
+        ordered = Listing()
+        for name in (*self.names, *(name for name in row if name not in set(self.names))):
+            i = row.get(name)
+            where = listing.where[i] if i is not None and listing.where else ""
+            ordered.paths.append(base / name if i is None else listing.paths[i])
+            ordered.targets.append(-1 if i is None else listing.targets[i])
+            ordered.where.append(where)
+        return ordered, missing
+
+
+def name_below(path: Path, base: Path) -> str:
+    """Return the name of an image: its path below the data set's folder with ``/``, or all of it elsewhere."""
+    return (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()
+
+
 class ImageFileDataset(Dataset):
     """Images in files. Subclasses say which files there are in :meth:`listing`.
 
@@ -92,17 +125,28 @@ class ImageFileDataset(Dataset):
             AutoALError: If something is missing or contradicts itself.
         """
 
+    pinned: Pinned | None = None
+    """Training images that keep their rows; None: rows follow from the listing."""
+
+    def base(self, root: Path) -> Path:
+        """Return the folder below which images are named."""
+        return root
+
     def load(self, root: Path) -> dict[str, Split]:
         """List the files, check that they exist, and complete :attr:`info`."""
         listings, class_names = self.listing(root)
         for listing in listings.values():
             check_files(listing)
+        missing: frozenset[int] = frozenset()
+        if self.pinned is not None:
+            listings["train"], missing = self.pinned.order(listings["train"], self.base(root))
         train = listings["train"]
-        if not train.paths:
+        first = next((i for i in range(len(train.paths)) if i not in missing), None)
+        if first is None:
             raise AutoALError(f"dataset {self.info.name} has no training images")
-        shape = self._decoder(train.paths[0], train.where[0] if train.where else "").shape
+        shape = self._decoder(train.paths[first], train.where[first] if train.where else "").shape
         splits = {
-            name: Split(self._source(root, listing, shape), torch.tensor(listing.targets, dtype=torch.int64))
+            name: self._split(root, listing, shape, missing if name == "train" else frozenset())
             for name, listing in listings.items()
         }
         mean, std = self._statistics(splits["train"].source, shape[0])
@@ -116,11 +160,18 @@ class ImageFileDataset(Dataset):
         )
         return splits
 
-    def _source(self, root: Path, listing: Listing, shape: tuple[int, ...]) -> SampleSource:
-        files = ImageFiles(listing.paths, self._decoder, shape, listing.where, self._workers)
-        return cached(files, root / ".autoal-cache") if self._cache and len(files) else files
+    def _split(self, root: Path, listing: Listing, shape: tuple[int, ...], missing: frozenset[int]) -> Split:
+        files = ImageFiles(listing.paths, self._decoder, shape, listing.where, self._workers, missing)
+        # The cache is known by its files; one that has gone would spoil it.
+        cache = self._cache and len(files) and not missing
+        source = cached(files, root / ".autoal-cache") if cache else files
+        names = [name_below(path, self.base(root)) for path in listing.paths]
+        targets = torch.tensor(listing.targets, dtype=torch.int64)
+        return Split(source, targets, names=names, missing=sorted(missing))
 
     def _statistics(self, source: SampleSource, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        if self.pinned is not None:
+            return self.pinned.mean, self.pinned.std
         if self._normalise == "train":
             return channel_statistics(source, STATISTICS_SAMPLES)
         if self._normalise == "none":

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from autoal.data.base import DatasetInfo
-from autoal.data.filesets import ImageFileDataset, Listing, check_inside
+from autoal.data.filesets import ImageFileDataset, Listing, check_files, check_inside, name_below
 from autoal.data.images import EXTENSIONS
-from autoal.data.splits import stratified_split
-from autoal.errors import AutoALError
+from autoal.data.splits import item_split
+from autoal.errors import AutoALError, unknown_name
 
 SPLITS = ("train", "val", "test")
 UNLABELLED = "unlabelled"
@@ -24,15 +24,18 @@ class ImageFolder(ImageFileDataset):
     A tree: ``train/<class>/**`` and ``test/<class>/**``, optionally ``val/<class>/**`` and ``unlabelled/**``.
     A manifest: a CSV file with the columns ``path`` (relative to the folder), ``label`` (empty where nobody
     knows it) and optionally ``split`` (train, val, test; unlabelled rows are always training samples).
-    Where there is no test part, ``test_share`` of the labelled images are set aside.
+    Where there is no test part, about ``test_share`` of the labelled images are set aside: which ones depends on
+    each image's path alone, so that none changes sides when others come, go or get a label.
+    With ``class_names`` a folder of images without any labels will do, in any depth of subfolders.
 
-    Unlabelled images belong to the training set but can't be bought. Classes are the labels of the training
-    part, in alphabetical order.
+    Unlabelled images belong to the training set; a simulated oracle has no label of them to sell. Classes are
+    ``class_names``, or the labels of the training part in alphabetical order.
 
     Args:
         path: The folder, absolute or below the data directory.
         manifest: The CSV file, absolute or below ``path``; None: a tree.
-        test_share: Share of the labelled images that become the test set where none is given.
+        test_share: Share of the labelled images that become the test set where none is given; 0: there is none,
+            labels are bought for one (``oracle.n_test``).
         split_seed: Seed of that split.
         size: See :class:`autoal.data.filesets.ImageFileDataset`, also for the other arguments.
         channels: 3 for RGB, 1 for grey.
@@ -41,6 +44,7 @@ class ImageFolder(ImageFileDataset):
         cache: Whether decoded images are kept.
         workers: Decoding threads.
         allow_outside: Whether images may lie outside the folder (absolute paths, ``..``, symbolic links).
+        class_names: The classes, in the order of their numbers; needed where not every class has a label yet.
         source: Where the images come from.
         licence: Their licence.
         citation: How to cite them.
@@ -59,6 +63,7 @@ class ImageFolder(ImageFileDataset):
         cache: bool = False,
         workers: int = 0,
         allow_outside: bool = False,
+        class_names: Sequence[str] | None = None,
         source: str = "",
         licence: str = "",
         citation: str = "",
@@ -70,29 +75,60 @@ class ImageFolder(ImageFileDataset):
         self._test_share = test_share
         self._split_seed = split_seed
         self._allow_outside = allow_outside
+        self._class_names = check_class_names(class_names)
+
+    def base(self, root: Path) -> Path:
+        """Return the folder of the images."""
+        return root / Path(self._path).expanduser()
 
     def listing(self, root: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
         """Return the files of the tree or of the manifest."""
-        folder = root / Path(self._path).expanduser()
+        folder = self.base(root)
         if not folder.is_dir():
             raise AutoALError(
                 f"dataset {self.info.name}: no folder {folder.absolute()}; set dataset.path to the folder of your "
                 "images"
             )
-        if self._manifest is None:
-            listings, names = read_tree(folder)
+        if self._manifest is not None:
+            path = folder / Path(self._manifest).expanduser()
+            listings, names = read_manifest(path, folder, self._class_names)
+        elif self._class_names and not (folder / "train").is_dir():
+            listings, names = {split: Listing() for split in SPLITS}, self._class_names
+            for file in images_below(folder):
+                listings["train"].add(file, -1)
         else:
-            listings, names = read_manifest(folder / Path(self._manifest).expanduser(), folder)
+            listings, names = read_tree(folder, self._class_names)
         for listing in () if self._allow_outside else listings.values():
             check_inside(listing, folder)
         if not listings["test"].paths:
-            labelled = listings["train"]
-            targets = torch.tensor(labelled.targets, dtype=torch.int64)
-            train, test = stratified_split(targets, self._test_share, self._split_seed)
-            listings |= {"train": labelled.select(train), "test": labelled.select(test)}
-        if not listings["val"].paths:
-            del listings["val"]
-        return listings, names
+            listings |= self._set_aside(listings["train"], folder)
+        self.lacks_test = not listings["test"].paths
+        return {name: part for name, part in listings.items() if part.paths or name == "train"}, names
+
+    def _set_aside(self, train: Listing, folder: Path) -> dict[str, Listing]:
+        """Return the training and the test part of a listing that has no test part."""
+        targets = torch.tensor(train.targets, dtype=torch.int64)
+        if self._test_share == 0 or not (targets >= 0).any():
+            return {}
+        check_files(train)  # a name of nothing is no image to set aside
+        names = [name_below(path, folder) for path in train.paths]
+        rows, test = item_split(names, targets, self._test_share, self._split_seed)
+        return {"train": train.select(rows), "test": train.select(test)}
+
+
+def check_class_names(names: Sequence[str] | None) -> tuple[str, ...]:
+    """Check the config key ``dataset.class_names``; returns an empty tuple where it is not given.
+
+    Raises:
+        AutoALError: If there are fewer than two, one stands twice, or one is empty.
+    """
+    found = tuple(str(name).strip() for name in names or ())
+    if names is not None and len(found) < 2:
+        raise AutoALError(f"dataset.class_names={list(found)}: at least 2 classes are needed")
+    twice = [name for name in found if found.count(name) > 1 or not name]
+    if twice:
+        raise AutoALError(f"dataset.class_names: '{twice[0]}' is {'a class twice' if twice[0] else 'no name'}")
+    return found
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -106,8 +142,12 @@ def _class_folders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def read_tree(folder: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
+def read_tree(folder: Path, class_names: tuple[str, ...] = ()) -> tuple[dict[str, Listing], tuple[str, ...]]:
     """List a tree ``<split>/<class>/**``.
+
+    Args:
+        folder: The folder.
+        class_names: The classes; empty: the folders of the training part.
 
     Returns:
         The files of ``train``, ``val`` and ``test``, and the class names.
@@ -115,7 +155,7 @@ def read_tree(folder: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
     Raises:
         AutoALError: If there is no class, a class folder is empty, or a class appears outside training alone.
     """
-    names = tuple(p.name for p in _class_folders(folder / "train"))
+    names = class_names or tuple(p.name for p in _class_folders(folder / "train"))
     if len(names) < 2:
         raise AutoALError(
             f"{folder / 'train'} has {len(names)} class folders, at least 2 are needed: train/<class>/<image>, or "
@@ -125,7 +165,8 @@ def read_tree(folder: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
     for split in SPLITS:
         for class_folder in _class_folders(folder / split):
             if class_folder.name not in names:
-                raise AutoALError(f"{class_folder}: there is no class '{class_folder.name}' in {folder / 'train'}")
+                known = "dataset.class_names" if class_names else folder / "train"
+                raise AutoALError(f"{class_folder}: there is no class '{class_folder.name}' in {known}")
             files = images_below(class_folder)
             if not files:
                 raise AutoALError(f"class folder {class_folder} holds no images ({', '.join(sorted(EXTENSIONS))})")
@@ -136,12 +177,15 @@ def read_tree(folder: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
     return listings, names
 
 
-def read_manifest(path: Path, folder: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
+def read_manifest(
+    path: Path, folder: Path, class_names: tuple[str, ...] = ()
+) -> tuple[dict[str, Listing], tuple[str, ...]]:
     """List the files of a CSV manifest ``path,label[,split]``.
 
     Args:
         path: The CSV file.
         folder: What its paths are relative to.
+        class_names: The classes; empty: the labels of the training rows.
 
     Returns:
         The files of ``train``, ``val`` and ``test``, and the class names.
@@ -181,12 +225,14 @@ def read_manifest(path: Path, folder: Path) -> tuple[dict[str, Listing], tuple[s
                 rows.append((name, label, split, where))
     except (UnicodeDecodeError, csv.Error) as error:
         raise AutoALError(f"{path} is not a CSV file in UTF-8: {error}") from error
-    names = tuple(sorted({label for _, label, split, _ in rows if label and split == "train"}))
+    names = class_names or tuple(sorted({label for _, label, split, _ in rows if label and split == "train"}))
     if len(names) < 2:
         raise AutoALError(f"{path} has {len(names)} classes among its training rows, at least 2 are needed")
     number = {name: i for i, name in enumerate(names)} | {"": -1}
     listings = {split: Listing() for split in SPLITS}
     for name, label, split, where in rows:
+        if label not in number and class_names:
+            raise AutoALError(f"{where}: {unknown_name('class', label, class_names)}")
         if label not in number:
             raise AutoALError(f"{where}: class '{label}' never occurs in training (classes: {', '.join(names)})")
         listings[split].add(folder / name, number[label], where)

@@ -98,6 +98,7 @@ class ImageFiles:
         shape: ``(C, H, W)`` that every decoded file must have.
         where: For each sample, where its file is named; or empty.
         workers: Number of decoding threads; 0: one per core, at most 16.
+        missing: Rows whose file has gone; they are black, and nothing may ask for them.
     """
 
     paths: Sequence[Path]
@@ -105,6 +106,7 @@ class ImageFiles:
     shape: tuple[int, ...]
     where: Sequence[str] = field(default=(), repr=False)
     workers: int = 0
+    missing: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -123,6 +125,9 @@ class ImageFiles:
         batch = np.empty((len(rows), *self.shape), np.uint8)
 
         def decode(slot: int, row: int) -> None:
+            if row in self.missing:
+                batch[slot] = 0
+                return
             where = self.where[row] if self.where else ""
             pixels = self.decoder(self.paths[row], where)
             if pixels.shape != self.shape:
@@ -149,7 +154,8 @@ class ImageFiles:
         """Return a source of ``rows`` alone; nothing is decoded."""
         wanted = rows.tolist()
         where = [self.where[r] for r in wanted] if self.where else ()
-        return replace(self, paths=[self.paths[r] for r in wanted], where=where)
+        missing = frozenset(i for i, r in enumerate(wanted) if r in self.missing)
+        return replace(self, paths=[self.paths[r] for r in wanted], where=where, missing=missing)
 
     @property
     def nbytes(self) -> int:

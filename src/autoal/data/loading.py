@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ def load_splits(dataset: Dataset, root: Path) -> dict[str, Split]:
         if dataset.verify:
             dataset.verify_files(root)
         splits = dataset.load(root)
-        check_parts(name, splits)
+        check_parts(name, splits, ("train",) if dataset.lacks_test else ("train", "test"))
     except OSError as error:
         raise AutoALError(f"dataset {name}: cannot read {short(str(error.filename))}: {reason(error)}") from error
     except MemoryError as error:
@@ -44,13 +45,18 @@ def load_splits(dataset: Dataset, root: Path) -> dict[str, Split]:
     return splits
 
 
-def check_parts(name: str, splits: dict[str, Split]) -> None:
+def check_parts(name: str, splits: dict[str, Split], needed: Sequence[str] = ("train", "test")) -> None:
     """Check that no part is empty and that samples have one shape everywhere.
+
+    Args:
+        name: The data set, for messages.
+        splits: Its parts.
+        needed: Parts that must be there.
 
     Raises:
         AutoALError: Naming the part.
     """
-    for part in ("train", "test"):
+    for part in needed:
         if part not in splits:
             raise AutoALError(f"dataset {name} has no {part} samples")
     for part, split in splits.items():

@@ -13,16 +13,21 @@ from torch import Tensor
 
 from autoal.errors import AutoALError
 
-UNLABELLED, LABELLED, VALIDATION, EXCLUDED = 0, 1, 2, 3
+UNLABELLED, LABELLED, VALIDATION, EXCLUDED, TEST = 0, 1, 2, 3, 4
 
 
 class Pool:
-    """The state of every training sample: unlabelled, labelled, validation or excluded.
+    """The state of every training sample: unlabelled, labelled, validation, test or excluded.
 
     Args:
         size: Number of training samples N; ids are ``0..N-1``.
         excluded: Ids that can never be bought (samples without a known label).
+
+    Attributes:
+        may_grow: Whether the pool of a checkpoint may be smaller, because samples have come since.
     """
+
+    may_grow = False
 
     def __init__(self, size: int, excluded: Tensor | None = None) -> None:
         if size < 1:
@@ -49,6 +54,30 @@ class Pool:
     def validation(self) -> Tensor:
         """Ids whose bought labels serve validation, ascending, int64."""
         return self._where(VALIDATION)
+
+    @property
+    def test(self) -> Tensor:
+        """Ids whose bought labels serve the test, ascending, int64."""
+        return self._where(TEST)
+
+    @property
+    def n_bought(self) -> int:
+        """Number of labels bought, whatever they serve."""
+        return int((self._labels >= 0).sum())
+
+    def exclude(self, ids: Tensor) -> None:
+        """Take unlabelled samples out of the pool for good; others stay what they are."""
+        unlabelled = ids[self._state[ids] == UNLABELLED]
+        self._state[unlabelled] = EXCLUDED
+
+    def relabel(self, ids: Tensor, labels: Tensor) -> None:
+        """Correct bought labels.
+
+        Raises:
+            AutoALError: If one of them has not been bought.
+        """
+        self.labels(ids)
+        self._labels[ids] = labels.to(torch.int64).cpu()
 
     def _where(self, state: int) -> Tensor:
         return (self._state == state).nonzero().squeeze(1)
@@ -82,14 +111,20 @@ class Pool:
             raise AutoALError(f"id {int(taken[0])} can't be bought: it is not in the unlabelled pool")
         return wanted
 
-    def add(self, ids: Tensor, labels: Tensor, validation: bool = False) -> None:
+    def add(self, ids: Tensor, labels: Tensor, validation: bool = False, test: bool = False) -> None:
         """Move bought samples out of the unlabelled pool.
+
+        Args:
+            ids: The samples ``(n,)``.
+            labels: Their labels ``(n,)``.
+            validation: Whether they serve validation and not training.
+            test: Whether they serve the test and not training.
 
         Raises:
             AutoALError: See :meth:`check_buyable`; the pool is unchanged then.
         """
         wanted = self.check_buyable(ids)
-        self._state[wanted] = VALIDATION if validation else LABELLED
+        self._state[wanted] = TEST if test else VALIDATION if validation else LABELLED
         self._labels[wanted] = labels.to(torch.int64).cpu()
 
     def state_dict(self) -> dict[str, Any]:
@@ -102,7 +137,9 @@ class Pool:
         Raises:
             AutoALError: If it belongs to a pool of another size.
         """
-        if len(state["state"]) != len(self):
-            raise AutoALError(f"the checkpoint's pool has {len(state['state'])} samples, this one {len(self)}")
-        self._state = state["state"].clone()
-        self._labels = state["labels"].clone()
+        known = len(state["state"])
+        if known != len(self) and not (self.may_grow and known < len(self)):
+            raise AutoALError(f"the checkpoint's pool has {known} samples, this one {len(self)}")
+        gone = (self._state[:known] == EXCLUDED) & (state["state"] == UNLABELLED)
+        self._state[:known] = torch.where(gone, self._state[:known], state["state"])
+        self._labels[:known] = state["labels"]

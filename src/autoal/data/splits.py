@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from autoal.errors import AutoALError
-from autoal.rng import generator
+from autoal.rng import generator, stream_seed
 
 
 def stratified_split(targets: Tensor, test_share: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -35,6 +37,46 @@ def stratified_split(targets: Tensor, test_share: float, seed: int) -> tuple[Ten
         is_test[rows[order[:n_test]]] = True
     if not is_test.any():
         raise AutoALError(f"dataset.test_share={test_share} leaves no test samples: every class has one sample")
+    return (~is_test).nonzero().squeeze(1), is_test.nonzero().squeeze(1)
+
+
+def item_split(names: Sequence[str], targets: Tensor, test_share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Split samples by their names, so that no sample changes sides when others are added, removed or labelled.
+
+    A sample belongs to the test part when the SHA-256 digest of seed and name, as a number in [0, 1), is below
+    the share. The share is therefore met on average and not exactly.
+
+    Args:
+        names: Name of each sample, N of them.
+        targets: Int64, ``(N,)``; samples with ``-1`` go to the training part.
+        test_share: Share of the samples that go to the test part, in (0, 1).
+        seed: Seed of the split.
+
+    Returns:
+        Rows of the training part and of the test part, ascending.
+
+    Raises:
+        AutoALError: If the share is out of range, or leaves a part without labelled samples.
+
+    Example:
+        >>> names, targets = [f"{i}.png" for i in range(8)], torch.zeros(8, dtype=torch.int64)
+        >>> train, test = item_split(names, targets, 0.5, seed=0)
+        >>> [names[i] for i in test], [names[3:][i] for i in item_split(names[3:], targets[3:], 0.5, seed=0)[1]]
+        (['0.png', '5.png', '7.png'], ['5.png', '7.png'])
+    """
+    if not 0.0 < test_share < 1.0:
+        raise AutoALError(f"dataset.test_share={test_share} is not in (0, 1)")
+    known = targets >= 0
+    below = torch.tensor(
+        [stream_seed(seed, "split", name) < test_share * 2**63 for name in names], dtype=torch.bool
+    )
+    is_test = below & known
+    for part, rows in (("test", is_test), ("training", known & ~is_test)):
+        if not rows.any():
+            raise AutoALError(
+                f"dataset.test_share={test_share} leaves none of {int(known.sum())} labelled images to the {part} "
+                "part; choose another share or dataset.split_seed"
+            )
     return (~is_test).nonzero().squeeze(1), is_test.nonzero().squeeze(1)
 
 

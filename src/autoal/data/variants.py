@@ -136,15 +136,17 @@ class VariantDataset(Dataset):
     def load(self, root: Path) -> dict[str, Split]:
         """Load the dataset and apply the variant."""
         splits = load_splits(self.inner, root)
+        self.lacks_test = self.inner.lacks_test
         keep = self._update_info()
         if self.variant.classes:
             splits = {name: _only(split, keep) for name, split in splits.items()}
         train = splits["train"]
         if self.variant.imbalance > 1.0:
             rows = imbalanced_rows(train.targets, self.info.n_classes, self.variant)
-            train = Split(train.source.select(rows), train.targets[rows])
+            train = train.select(rows)
         if self.variant.label_noise > 0.0:
-            train = Split(train.source, noisy_labels(train.targets, self.info.n_classes, self.variant))
+            noisy = noisy_labels(train.targets, self.info.n_classes, self.variant)
+            train = replace(train, targets=noisy, digest=None)
         return splits | {"train": train}
 
 
@@ -156,7 +158,7 @@ def _only(split: Split, keep: Sequence[int]) -> Split:
     renumber[-1] = -1
     targets = renumber[split.targets]
     rows = (targets != -2).nonzero().squeeze(1)
-    return Split(split.source.select(rows), targets[rows])
+    return replace(split, targets=targets, digest=None).select(rows)
 
 
 def class_sizes(largest: int, n_classes: int, variant: Variant) -> list[int]:

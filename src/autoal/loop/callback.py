@@ -14,8 +14,10 @@ from torch import Tensor
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
 from autoal.errors import AutoALError
+from autoal.humans.session import Session
 from autoal.loggers.base import RunListener
 from autoal.loop.epochs import EpochNumbers
+from autoal.loop.people import PeoplePurchases
 from autoal.loop.purchases import Purchases
 from autoal.loop.queries import Queries
 from autoal.loop.records import RoundRecords
@@ -25,7 +27,7 @@ from autoal.loop.validation import Validation
 from autoal.loop.view import PlainView
 from autoal.models.classifier import Classifier
 from autoal.processes.signals import Stopped, StopRequest
-from autoal.query.contract import QueryStrategy
+from autoal.query.contract import QueryStrategy, Selection
 from autoal.rundir.checkpoints import FORMAT, STAMP
 from autoal.rundir.directory import RunDir
 from autoal.training.callbacks import RoundCallback
@@ -56,6 +58,8 @@ class ActiveLearning(Checkpoint):
         stop: Where stop signals arrive; None: nobody can ask the loop to stop.
         stamp: What checkpoints say about data set and machine.
         callbacks: Further Lightning callbacks, which the trainer calls too.
+        n_test: Test labels that are bought at the start.
+        people: Those who answer; None: a simulated oracle.
 
     Attributes:
         epochs: The callback that measures each epoch, first among the trainer's.
@@ -73,6 +77,8 @@ class ActiveLearning(Checkpoint):
         stop: StopRequest | None = None,
         stamp: Mapping[str, Any] | None = None,
         callbacks: Sequence[pl.Callback] = (),
+        n_test: int = 0,
+        people: Session | None = None,
     ) -> None:
         self.strategy = strategy
         self.loop = loop
@@ -86,7 +92,9 @@ class ActiveLearning(Checkpoint):
         self.stamp: dict[str, Any] = dict(stamp or {})
         self._listeners = tuple(listeners)
         self._initial: dict[str, Tensor] = {}
-        self._purchases = Purchases(task.data, run_dir.ledger, loop, strategy.name)
+        self._purchases = Purchases(task.data, run_dir.ledger, loop, strategy.name, n_test)
+        if people is not None:
+            self._purchases = PeoplePurchases(task.data, run_dir.ledger, loop, strategy.name, n_test, people)
         self._validation = Validation(task.data, loop, watched=bool(callbacks))
         self.epochs = EpochNumbers(task.data, loop, self._validation, publish=bool(callbacks))
         self._others = tuple(callbacks)
@@ -97,6 +105,7 @@ class ActiveLearning(Checkpoint):
         self._steps_done = 0
         self._steps = self.steps_before = 0
         self._trained: float | None = None
+        self._asked: dict[str, Any] | None = None
 
     @property
     def seconds(self) -> float:
@@ -134,11 +143,20 @@ class ActiveLearning(Checkpoint):
                 if self.data.world.is_main:
                     self.run_dir.write_rounds(self.records.rows)
                 self.view.round_done(self.records.rows)
+        if self.finished and self.data.round < self.loop.n_rounds:
+            self._go_on()
         if self.finished:
             trainer.should_stop = True
         elif self._trained is not None:
             # The checkpoint stands between the training and the query of its round.
             self._finish_round(trainer, pl_module, self._trained)
+
+    def _go_on(self) -> None:
+        """Take the last round up again at its query: more rounds are wanted now than when it ended."""
+        row = self.records.rows.pop()
+        for phase in ("train",):
+            self.records.add_seconds(phase, float(row[f"seconds_{phase}"]))
+        self.finished, self._trained = False, float(row["train_acc"])
 
     def _title(self) -> str:
         name = self.data.dataset.info.name
@@ -221,18 +239,25 @@ class ActiveLearning(Checkpoint):
         """Evaluate, query, buy and begin the next round. A stop before the purchase repeats it all."""
         data, net = self.data, module.net
         last = data.round >= self.loop.n_rounds
-        selection = None
+        selection = spares = None
         with self._stop.request.at_once(), trainer.precision_plugin.forward_context():
-            with self._phase("test"):
-                test = evaluate(net, data, "test")
-            val = self._validation.evaluate(net)
-            row = self.records.start_row(data.round, len(data.pool.labelled), test, val, train_acc, data.epoch)
-            if not last:
+            if self._asked is not None:
+                row, selection = self._asked["row"], Selection(**self._asked["selection"])
+            else:
+                with self._phase("test"):
+                    test = evaluate(net, data, *data.test_part())
+                val = self._validation.evaluate(net)
+                row = self.records.start_row(data.round, len(data.pool.labelled), test, val, train_acc, data.epoch)
+            if not last and selection is None:
                 selection = self._queries.ask(net, self._purchases.answerer(data.round + 1))
+                spares = self._queries.spares(net, selection, self._purchases.n_spares)
         with self._stop.request.waiting():
+            if selection is not None and self._asked is None:
+                self._ask_people(trainer, row, selection, spares)
             columns = {} if selection is None else selection.log
             if module.hook is not None:
                 columns = {**module.hook.on_round_end(), **columns, "seconds_hook": module.take_hook_seconds()}
+            columns = {**columns, **self._purchases.effort(data.round)}
             self.records.finish_row(row, columns)
             if selection is not None:
                 self._purchases.buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
@@ -244,10 +269,19 @@ class ActiveLearning(Checkpoint):
             if selection is not None:
                 self._next_round(trainer, module)
             self._publish()
-            self.finished, self._trained = last, None
+            self.finished, self._trained, self._asked = last, None, None
             self._save(trainer)
         if last:
             trainer.should_stop = True
+
+    def _ask_people(
+        self, trainer: pl.Trainer, row: dict[str, Any], selection: Selection, spares: Selection | None
+    ) -> None:
+        """Put the query to people, if they are the oracle, and save: the query comes first, as the ledger does."""
+        if not self._purchases.ask(self.data.round + 1, selection, spares, self._queries.suggestions):
+            return
+        self._asked = {"row": dict(row), "selection": selection._asdict(), **self._queries.state_dict()}
+        self._save(trainer)
 
     def _next_round(self, trainer: pl.Trainer, module: LitClassifier) -> None:
         if not self.loop.warm_start:
@@ -299,6 +333,13 @@ class ActiveLearning(Checkpoint):
         if self._trained is not None:
             checkpoint["optimizer_states"], checkpoint["lr_schedulers"] = [], []
 
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Leave out the optimiser of a run that had ended: if it goes on, then with a new round and a new one."""
+        if checkpoint["callbacks"][self.state_key]["finished"]:
+            checkpoint["optimizer_states"], checkpoint["lr_schedulers"] = [], []
+
     def state_dict(self) -> dict[str, Any]:
         """Return the rows so far, the clock, the best validation weights and the strategy's state."""
         return {
@@ -311,6 +352,7 @@ class ActiveLearning(Checkpoint):
             "steps_done": self._steps_done,
             "steps": self._steps,
             "sums": self.epochs.sums_before,
+            **({} if self._asked is None else {"asked": self._asked}),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -330,6 +372,9 @@ class ActiveLearning(Checkpoint):
                 f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
             ) from error
         self._trained = state_dict["trained"]
+        self._asked = state_dict.get("asked")
+        if self._asked is not None:
+            self._queries.load_state_dict(self._asked)
         self._seconds_before = float(state_dict["seconds"])
         self._steps_done = self.data.start_batch = int(state_dict["steps_done"])
         self.epochs.sums_before = state_dict["sums"]

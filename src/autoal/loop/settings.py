@@ -18,7 +18,8 @@ class LoopConfig:
         n_init: Labels in the initial set.
         n_query: Labels bought per round.
         n_rounds: Queries after the initial set.
-        init: ``"random"`` or ``"class_balanced"`` (which reads labels to balance them).
+        init: ``"random"``, ``"class_balanced"`` (which reads labels to balance them) or ``"labelled"`` (what the
+            data come with, where people answer; ``n_init`` counts nothing then).
         epochs: Upper bound of epochs per round.
         batch_size: Global training batch size.
         eval_batch_size: Batch size per rank of pool passes and evaluations.
@@ -34,7 +35,7 @@ class LoopConfig:
     n_init: Count
     n_query: Count
     n_rounds: Whole
-    init: Literal["random", "class_balanced"] = "random"
+    init: Literal["random", "class_balanced", "labelled"] = "random"
     epochs: Count = 100
     batch_size: Count = 64
     eval_batch_size: Count = 1024
@@ -58,24 +59,27 @@ class LoopConfig:
             raise AutoALError("loop.patience and loop.keep_best need a validation split: set loop.n_val > 0")
         return loop
 
-    def check_pool(self, n_buyable: int) -> None:
+    def check_pool(self, n_buyable: int, n_test: int = 0) -> None:
         """Check that the budget fits the pool.
 
         Args:
             n_buyable: Samples with a label for sale.
+            n_test: Test labels that are bought too.
 
         Raises:
             AutoALError: With the arithmetic in the message.
         """
-        initial = self.n_init + self.n_val
+        n_init = 0 if self.init == "labelled" else self.n_init
+        initial = n_init + self.n_val + n_test
+        test = f" + oracle.n_test {n_test}" if n_test else ""
         if initial > n_buyable:
             raise AutoALError(
-                f"loop.n_init + loop.n_val = {initial} is larger than the pool of {n_buyable} samples"
+                f"loop.n_init + loop.n_val{test} = {initial} is larger than the pool of {n_buyable} samples"
             )
         total = initial + self.n_rounds * self.n_query
         if total > n_buyable:
             val = f" + n_val {self.n_val}" if self.n_val else ""
             raise AutoALError(
-                f"the budget n_init {self.n_init}{val} + n_rounds {self.n_rounds} * n_query {self.n_query} "
+                f"the budget n_init {n_init}{val}{test} + n_rounds {self.n_rounds} * n_query {self.n_query} "
                 f"= {total} is larger than the pool of {n_buyable} samples"
             )

@@ -28,4 +28,4 @@ class Truth:
 
 def truth_of(data: ActiveLearningDataModule) -> Truth:
     """Return the true labels of a data set."""
-    return Truth(data.oracle.reveal, lambda net: 1.0 - evaluate(net, data, "test").accuracy)
+    return Truth(data.oracle.reveal, lambda net: 1.0 - evaluate(net, data, *data.test_part()).accuracy)

@@ -25,7 +25,11 @@ from autoal.console.terminal import say
 from autoal.data.build import build_augmentations, build_dataset
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.data.fingerprint import fingerprint
+from autoal.data.oracle import Oracle
 from autoal.errors import AutoALError
+from autoal.humans.session import Session
+from autoal.humans.settings import OracleConfig
+from autoal.humans.waiting import People, Waiting
 from autoal.loggers.base import RunInfo, RunListener
 from autoal.loggers.build import build_loggers
 from autoal.loggers.files import FileListener
@@ -69,6 +73,8 @@ class Experiment:
         overrides: The command line's overrides, for the record.
         trust: What a command that resumes the run has to name as trusted.
         listeners: Told what happens; made when the run starts, on rank 0.
+        n_test: Test labels that are bought at the start.
+        people: Those who answer; None: a simulated oracle.
     """
 
     config: dict[str, Any]
@@ -81,6 +87,8 @@ class Experiment:
     overrides: Sequence[str] = ()
     trust: Sequence[str] = ()
     listeners: list[RunListener] = field(default_factory=list)
+    n_test: int = 0
+    people: Session | None = None
 
     @classmethod
     def build(
@@ -118,9 +126,12 @@ class Experiment:
         callbacks = build_callbacks(cfg["callbacks"])
         check_callbacks(callbacks, published(loop))
         dataset = build_dataset(cfg["dataset"])
+        oracle = OracleConfig.from_config(cfg.get("oracle"))
+        root = Path(cfg["paths"]["data_dir"])
+        people = Session.prepare(run_dir, oracle, dataset, root, resume) if oracle.people else None
         data = ActiveLearningDataModule(
             dataset,
-            Path(cfg["paths"]["data_dir"]),
+            root,
             seed=seed,
             batch_size=None if recipe.full_batch else loop.batch_size,
             eval_batch_size=loop.eval_batch_size,
@@ -128,22 +139,29 @@ class Experiment:
             max_device_bytes=int(placing.data_on_device_gib * 2**30),
             prefetch=placing.prefetch,
             features=cfg.get("features"),
+            oracle=Oracle if people is None else People,
         )
         data.setup()
+        n_test = oracle.test_labels(dataset.lacks_test)
+        check_initial(loop.init, data.oracle)
+        data.pool.may_grow = people is not None
         if strategy.needs.static and data.static is None:
             raise AutoALError(
                 f"strategy '{strategy.name}' needs static features, and {dataset.info.name} has none: make them "
                 f"with 'autoal embed {dataset.info.name} --out DIR' and set features=DIR"
             )
         check_oracle(strategy, data.oracle)
-        loop.check_pool(len(data.pool.unlabelled))
+        loop.check_pool(len(data.pool.unlabelled), n_test)
         factory = ClassifierFactory(cfg["backbone"], dataset.info)
         task = Task(factory, recipe, data, seed, loop.epochs, loop.stop_train_acc)
         module = LitClassifier(task.initial_net(), recipe, strategy.training_hook(task))
         strategy.check(module.net)
         recipe.optimizer(module.net.parameters())  # some optimisers refuse some networks
         again = to_name_again(trust)
-        return cls(cfg, RunDir(run_dir), strategy, loop, callbacks, task, module, overrides, again)
+        run = RunDir(run_dir)
+        return cls(
+            cfg, run, strategy, loop, callbacks, task, module, overrides, again, n_test=n_test, people=people
+        )
 
     def run(self, resume: bool = False) -> dict[str, Any]:
         """Run the experiment to its end.
@@ -176,19 +194,25 @@ class Experiment:
             # Another rank may have been the one that was told to stop; a save that failed is a failure.
             signum = error.signum if isinstance(error, Stopped) else stop.signum
             signum = 0 if isinstance(error, AutoALError) else signum
-            if not signum:
+            if isinstance(error, Waiting):
+                status, message, signum = "waiting", error.line(self.run_dir.path), 0
+            elif not signum:
                 message = first_line(error)
                 self._keep_traceback(error)
                 raise
-            # A rank that was told to stop takes others with it, whose connections then break.
-            status, message = "interrupted", f"continue with: {self._resume_command()}"
+            else:
+                # A rank that was told to stop takes others with it, whose connections then break.
+                status, message = "interrupted", f"continue with: {self._resume_command()}"
         finally:
             said = self._close(status, message, callback, trainer, stop)
         if status == "interrupted":
             if self._main:
                 say(f"stopped by {signal.Signals(signum).name}; {message}", sys.stderr)
             stop.leave(signum, self._main)
-        if self._main:
+        if status == "waiting":
+            if self._main:
+                say(f"then continue with: {self._resume_command()}\n{message}")
+        elif self._main:
             self._farewell(callback, said)
         return said
 
@@ -214,14 +238,22 @@ class Experiment:
             return find_checkpoint(self.run_dir.checkpoint, weights) if resume else None
         self.run_dir.claim(resume, self.trust)
         try:
-            data = fingerprint(self.task.data) + self.task.data.static_digest()
+            if self.people is None:
+                data = fingerprint(self.task.data) + self.task.data.static_digest()
+            else:
+                with log_to(self.run_dir.log_file):
+                    for line in self.people.begin(self.task.data):
+                        log.warning("%s", line)
+                assert self.people.items is not None
+                # Images may come and go; those that count are compared one by one.
+                data = f"items:{self.people.items.run}"
             callback.stamp = {"data": data, "machine": self._machine(trainer)}
             found = None
             if resume:
                 with log_to(self.run_dir.log_file):
                     found = find_checkpoint(self.run_dir.checkpoint, weights)
                     check_stamp(self.run_dir, found, callback.stamp)
-            else:
+            if not resume or self.run_dir.other_config(self.config):
                 self.run_dir.write_config(self.config, self.overrides)
             self.run_dir.write_summary(self._summary("running", callback, trainer))
         except BaseException:
@@ -306,6 +338,8 @@ class Experiment:
             self.listeners,
             stop,
             callbacks=self.callbacks,
+            n_test=self.n_test,
+            people=self.people,
         )
 
     def _trainer(self, loop: ActiveLearning) -> pl.Trainer:
@@ -356,6 +390,26 @@ class Experiment:
             callback.records.rows,
             [f"{best}{area}", f"learning curve  {self.run_dir.curve_png}", f"run directory   {self.run_dir.path}"],
         )
+
+
+def check_initial(init: str, oracle: Oracle) -> None:
+    """Check that an oracle can give the initial set that the loop wants.
+
+    Raises:
+        AutoALError: If it can't, or has labels already that nobody would use.
+    """
+    if oracle.answers_at_once:
+        if init == "labelled":
+            raise AutoALError("loop.init=labelled needs oracle=human: a simulated oracle sells every known label")
+        return
+    if init == "class_balanced":
+        raise AutoALError("loop.init=class_balanced reads labels, which nobody knows yet with oracle=human")
+    assert isinstance(oracle, People)
+    n = int(oracle.labelled_before.sum())
+    if init == "labelled" and not n:
+        raise AutoALError("loop.init=labelled, but no training image has a label; leave loop.init out")
+    if init != "labelled" and n:
+        raise AutoALError(f"{n} training images have labels already: set loop.init=labelled to begin with them")
 
 
 def _attempt(step: Callable[[], object], problems: list[Exception]) -> None:

@@ -22,6 +22,8 @@ from autoal.data.loading import load_splits
 from autoal.data.memmap import chunks
 from autoal.data.transforms import InputTransform
 from autoal.errors import AutoALError
+from autoal.humans.items import Items
+from autoal.humans.session import pin
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier
 from autoal.rundir.checkpoints import find_checkpoint
@@ -77,6 +79,7 @@ class Predictor:
         admit(config, trust)
         root = data_dir or Path(config["paths"]["data_dir"])
         dataset = build_dataset(config["dataset"])
+        pin(dataset, Items.read(run_dir))
         splits = load_splits(dataset, root)
         net = ClassifierFactory(config["backbone"], dataset.info).build(seed=0)
         state = torch.load(path, map_location="cpu", weights_only=True).get("state_dict", {})

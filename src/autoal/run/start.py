@@ -12,10 +12,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from autoal.config.instantiate import targets
 from autoal.config.root import check_root
+from autoal.humans.answers import Desk
+from autoal.humans.session import has_people
+from autoal.humans.status import EXIT_UNANSWERED
+from autoal.humans.waiting import missing_line
 from autoal.logs import quiet
 from autoal.loop.settings import LoopConfig
 from autoal.processes.launch import placement, run_ranks
-from autoal.rundir.resume import Start, resumed, same_cell
+from autoal.rundir.resume import Start, read_summary, resumed, same_cell
 
 
 def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
@@ -37,6 +41,10 @@ def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     if start.summary is not None:
         print(f"finished already: {start.run_dir}")
         return start.summary
+    if start.resume and has_people(start.config):
+        standing = Desk(start.run_dir).latest()
+        if standing is not None and not standing.complete:
+            return _still_waiting(start, missing_line(start.run_dir, standing))
     place = placement(start.config["trainer"])
     if place is not None:
         return run_ranks(place, start.config, start.run_dir, overrides(), start.resume, trust)
@@ -45,6 +53,14 @@ def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     quiet()  # after Lightning's import, which sets up its loggers
     built = Experiment.build(start.config, start.run_dir, overrides(), start.resume, trust)
     return built.run(start.resume)
+
+
+def _still_waiting(start: Start, line: str) -> dict[str, Any]:
+    """Say what is missing; a single run ends with status 75, a sweep goes on with its next cell."""
+    print(line)
+    if _in_sweep():
+        return read_summary(start.run_dir) or {}
+    raise SystemExit(EXIT_UNANSWERED)
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -82,11 +98,14 @@ def _may_stand_there() -> bool:
 
     It may in a sweep that is started again, and in a job that the batch system has requeued.
     """
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0 or _in_sweep()
+
+
+def _in_sweep() -> bool:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    requeued = int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
-    return requeued or (HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN)
+    return HydraConfig.initialized() and bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def overrides() -> list[str]:

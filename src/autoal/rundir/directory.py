@@ -114,6 +114,14 @@ class RunDir:
             with atomic_open(self.path / ".hydra" / f"{name}.yaml") as file:
                 yaml.safe_dump(value, file, sort_keys=False)
 
+    def other_config(self, config: Mapping[str, Any]) -> bool:
+        """Whether a config has another number of rounds than the one that is written here."""
+        try:
+            own = yaml.safe_load((self.path / ".hydra" / "config.yaml").read_text(encoding="utf-8"))
+            return bool(own["loop"]["n_rounds"] != config["loop"]["n_rounds"])
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            return False
+
     def write_rounds(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write ``rounds.csv``: the common columns, then whatever the strategy logged.
 

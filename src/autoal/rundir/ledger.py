@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from autoal.errors import AutoALError
 from autoal.files import reason
 
-SOURCES = ("init", "query", "val")
+SOURCES = ("init", "query", "val", "test")
 
 
 def _now() -> str:
@@ -28,8 +28,10 @@ class Purchase(NamedTuple):
         label: Its class.
         strategy: What chose it.
         score: The strategy's score of the pick, or None.
-        source: ``"init"``, ``"query"`` or ``"val"`` (validation labels, charged to the budget).
+        source: ``"init"``, ``"query"``, ``"val"`` or ``"test"`` (labels that serve validation or test).
         time: UTC time of the purchase, ISO 8601.
+        path: The sample's file below the data set's folder; None where samples are no files.
+        class_name: The class's name (``class`` in the file); None where classes have none.
     """
 
     round: int
@@ -39,6 +41,14 @@ class Purchase(NamedTuple):
     score: float | None
     source: str
     time: str
+    path: str | None = None
+    class_name: str | None = None
+
+    def line(self) -> str:
+        """Return the line of the file, without what is not known."""
+        entry = self._asdict()
+        entry["class"] = entry.pop("class_name")
+        return json.dumps({k: v for k, v in entry.items() if v is not None or k not in ("path", "class")}) + "\n"
 
 
 class Ledger:
@@ -62,8 +72,20 @@ class Ledger:
         strategy: str,
         scores: Sequence[float | None],
         source: str,
+        paths: Sequence[str | None] = (),
+        classes: Sequence[str | None] = (),
     ) -> None:
         """Write purchases and wait until they are on disk.
+
+        Args:
+            round_: The round that trains on the labels first.
+            ids: The samples.
+            labels: Their classes.
+            strategy: What chose them.
+            scores: Its scores.
+            source: One of :data:`SOURCES`.
+            paths: The samples' files; empty: they have none.
+            classes: Names of the labels' classes; empty: they have none.
 
         Raises:
             AutoALError: If the file can't be written, or is not the one that was read or written before (the
@@ -72,10 +94,12 @@ class Ledger:
         self.check()
         time = self._clock()
         purchases = (
-            Purchase(round_, i, label, strategy, score, source, time)
-            for i, label, score in zip(ids, labels, scores, strict=True)
+            Purchase(round_, i, label, strategy, score, source, time, path, name).line()
+            for i, label, score, path, name in zip(
+                ids, labels, scores, paths or [None] * len(ids), classes or [None] * len(ids), strict=True
+            )
         )
-        text = "".join(json.dumps(p._asdict()) + "\n" for p in purchases)
+        text = "".join(purchases)
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 start = file.tell()
@@ -110,8 +134,11 @@ class Ledger:
                 f"{size} bytes instead of {self._size}"
             )
 
-    def read(self) -> list[Purchase]:
+    def read(self, repair: bool = True) -> list[Purchase]:
         """Read all complete lines; a last line torn by a kill is dropped from the file.
+
+        Args:
+            repair: Whether this process may change the file; else a torn line is left out alone.
 
         Raises:
             AutoALError: If a line other than a torn last one can't be read, or an id stands twice.
@@ -119,7 +146,7 @@ class Ledger:
         try:
             raw = self.path.read_bytes() if self.path.exists() else b""
             complete = raw[: raw.rfind(b"\n") + 1]
-            if len(complete) < len(raw):
+            if len(complete) < len(raw) and repair:
                 os.truncate(self.path, len(complete))
         except OSError as error:
             raise AutoALError(f"cannot read {self.path}: {reason(error)}") from error
@@ -151,8 +178,9 @@ class Ledger:
 
     def _purchase(self, value: Any, number: int) -> Purchase:
         try:
-            purchase = Purchase(**value)
-        except TypeError as error:
+            # Runs of older versions have no "class".
+            purchase = Purchase(**{"class_name" if k == "class" else k: v for k, v in value.items()})
+        except (TypeError, AttributeError) as error:
             raise self._no_purchase(number, str(error).replace("Purchase.__new__() ", "")) from error
         # type(), because True is an int to isinstance.
         whole = type(purchase.round) is int and type(purchase.id) is int and type(purchase.label) is int
@@ -160,6 +188,8 @@ class Ledger:
             raise self._no_purchase(number, "round, id and label are whole numbers of at least 0")
         if purchase.source not in SOURCES or type(purchase.strategy) is not str:
             raise self._no_purchase(number, f"source is one of {', '.join(SOURCES)}, strategy a name")
+        if not all(text is None or type(text) is str for text in (purchase.path, purchase.class_name)):
+            raise self._no_purchase(number, "path and class are texts")
         if purchase.score is not None and type(purchase.score) not in (int, float):
             raise self._no_purchase(number, "score is a number or null")
         return purchase

@@ -38,6 +38,9 @@ def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
     callbacks = {name: value for name, value in (config.get("callbacks") or {}).items() if _may_change(value)}
     if callbacks:
         recipe["callbacks"] = callbacks
+    n_test = (config.get("oracle") or {}).get("n_test")
+    if n_test:
+        recipe["oracle"] = {"n_test": n_test}
     trainer = dict(config["trainer"])
     recipe["trainer"] = {
         # A key at its neutral value is left out, so that the hash of a plain run stays what it was.

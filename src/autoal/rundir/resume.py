@@ -51,7 +51,7 @@ def resumed(run_dir: Path, composed: Mapping[str, Any], overrides: Sequence[str]
         group, _, rest = key.partition(".")
         if key in ("resume", "trust", "") or group == "hydra":
             continue
-        if group in FREE_GROUPS or rest in NOT_RECIPE.get(group, ()):
+        if group in FREE_GROUPS or rest in NOT_RECIPE.get(group, ()) or _more_rounds(config, composed, key):
             _copy(config, composed, key)
         elif _value(config, key) != _value(composed, key):
             raise AutoALError(
@@ -60,6 +60,17 @@ def resumed(run_dir: Path, composed: Mapping[str, Any], overrides: Sequence[str]
             )
     _refuse_other_recipe(run_dir, config)
     return _start(config, run_dir)
+
+
+def _more_rounds(own: Mapping[str, Any], composed: Mapping[str, Any], key: str) -> bool:
+    """Whether a key asks for more rounds than a run was started with, which goes on from its last one then."""
+    if key != "loop.n_rounds":
+        return False
+    return _grows(own["loop"].get("n_rounds"), composed["loop"].get("n_rounds"))
+
+
+def _grows(before: object, now: object) -> bool:
+    return isinstance(before, int) and isinstance(now, int) and now > before
 
 
 def same_cell(run_dir: Path, composed: dict[str, Any]) -> Start:
@@ -80,11 +91,15 @@ def same_cell(run_dir: Path, composed: dict[str, Any]) -> Start:
 
 def _start(config: dict[str, Any], run_dir: Path) -> Start:
     summary = read_summary(run_dir)
-    return Start(config, run_dir, resume=True, summary=summary if _finished(summary) else None)
+    done = summary if _finished(summary, int(config["loop"].get("n_rounds") or 0)) else None
+    return Start(config, run_dir, resume=True, summary=done)
 
 
-def _finished(summary: Mapping[str, Any] | None) -> bool:
-    return summary is not None and summary.get("status") == "finished"
+def _finished(summary: Mapping[str, Any] | None, n_rounds: int) -> bool:
+    if summary is None or summary.get("status") != "finished":
+        return False
+    rounds = summary.get("rounds")
+    return not (type(rounds) is int and rounds < n_rounds + 1)
 
 
 def _own_config(run_dir: Path) -> dict[str, Any]:
@@ -112,7 +127,7 @@ def _refuse_other_recipe(run_dir: Path, config: Mapping[str, Any]) -> None:
         before, now = own.get(group, {}), other.get(group, {})
         for key in (*before, *now):
             mine, new = before.get(key), now.get(key)
-            if mine == new:
+            if mine == new or (group == "loop" and key == "n_rounds" and _grows(mine, new)):
                 continue
             keep = f"; add {group}.{key}={'null' if mine is None else mine}" if key in RECIPE_TRAINER_KEYS else ""
             raise AutoALError(
