@@ -28,6 +28,7 @@ from autoal.errors import unknown_name
 from autoal.files import atomic_open
 from autoal.logs import quiet
 from autoal.run.experiment import Experiment
+from autoal.rundir.directory import COLUMNS
 
 PICKS = Path(__file__).with_name("picks.json")
 SIZES = (90, 90, 60, 20)
@@ -40,11 +41,6 @@ CHEAP = {
     "vaal": ("strategy.width=4", "strategy.max_steps=100"),
 }
 """Options that change how long a strategy takes here and not what it does."""
-COMMON = {
-    *("round", "n_labeled", "test_acc", "test_loss", "val_acc", "train_acc", "epochs"),
-    *("seconds_train", "seconds_pool", "seconds_search", "seconds_select", "seconds_test"),
-}
-"""Columns of ``rounds.csv`` that every strategy has."""
 
 
 def problem() -> pd.DataFrame:
@@ -72,7 +68,7 @@ def buy(strategy: str, table: Path, run_dir: Path) -> dict[str, Any]:
     return {
         "initial": sorted(row["id"] for row in bought if row["round"] == first),
         "picks": [row["id"] for row in bought if row["round"] != first],
-        "columns": sorted(set(map(str, rounds.columns)) - COMMON),
+        "columns": sorted(set(map(str, rounds.columns)) - set(COLUMNS)),
     }
 
 

@@ -21,6 +21,7 @@ MARKS = (
     (r"autoal data cifar10\b.*", INTERNET),
     (r"pip install .*", INTERNET),
     (r"autoal label .*", PERSON),
+    (r"wandb sync .*", INTERNET),
     (r"autoal embed cifar10 .*\bbackbone\.pretrained=true\b.*", INTERNET),
     (r"python train\.py .*\bdataset=(mnist|cifar10)\b.*", DATA),
     (r"python train\.py .*\+experiment=(alfamix_cvpr22|autoal_icml25|deepal)/.*", DATA),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from autoal.loop.records import RoundRecords
-from autoal.training.inference import Evaluation
+from autoal.training.evaluation import Evaluation
 
 
 def test_seconds_add_up() -> None:
@@ -18,7 +18,9 @@ def test_seconds_add_up() -> None:
         "query": 1,
     }.items():
         records.add_seconds(phase, seconds)
-    records.finish_row(records.start_row(0, 10, Evaluation(0.5, 1.0), None, 1.0, 3), {"weight_margin": 0.25})
+    records.finish_row(
+        records.start_row(0, 10, Evaluation(0.5, 1.0, 0.1), None, 1.0, 3, 1.0), {"weight_margin": 0.25}
+    )
     row = records.rows[0]
     assert row["seconds_search"] == 3 + 4
     assert row["seconds_select"] == 9 - 7
@@ -35,6 +37,6 @@ def test_each_round_has_its_own_clock_and_a_resume_keeps_it() -> None:
     again = RoundRecords()
     again.load_state_dict(records.state_dict())
     again.add_seconds("train", 1.0)
-    again.finish_row(again.start_row(0, 10, Evaluation(0.5, 1.0), None, 1.0, 3), None)
-    again.finish_row(again.start_row(1, 20, Evaluation(0.5, 1.0), None, 1.0, 3), None)
+    again.finish_row(again.start_row(0, 10, Evaluation(0.5, 1.0, 0.1), None, 1.0, 3, 1.0), None)
+    again.finish_row(again.start_row(1, 20, Evaluation(0.5, 1.0, 0.1), None, 1.0, 3, 1.0), None)
     assert [row["seconds_train"] for row in again.rows] == [2.5, 0.0]

@@ -18,7 +18,8 @@ from autoal.errors import AutoALError
 from autoal.rng import generator, sample_uniform, stream_seed
 from autoal.run.experiment import Experiment
 from autoal.testing.tiny import tiny_task
-from autoal.training.inference import Needs, evaluate, pool_pass
+from autoal.training.evaluation import evaluate
+from autoal.training.inference import Needs, pool_pass
 
 SMALL = ["trainer=cpu", "loop.n_init=30", "loop.n_query=15", "loop.n_rounds=2", "loop.epochs=20"]
 

@@ -5,6 +5,7 @@ Knows ids (rows of the training set) and labels; nothing of models, of files or 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -92,6 +93,24 @@ class Pool:
         if (labels < 0).any():
             raise AutoALError(f"the label of sample {int(ids.cpu()[labels < 0][0])} has not been bought")
         return labels
+
+    def class_balance(self, n_classes: int) -> float:
+        """Return how evenly the training labels are spread over the classes, from 0 (one class) to 1 (evenly).
+
+        The entropy of the classes' shares divided by that of even shares, ``H(n_c / n) / log C``.
+
+        Args:
+            n_classes: Number of classes C, those without a label included.
+
+        Example:
+            >>> pool = Pool(4)
+            >>> pool.add(torch.tensor([0, 1]), torch.tensor([0, 1]))
+            >>> pool.class_balance(2), pool.class_balance(4)
+            (1.0, 0.5)
+        """
+        counts = torch.bincount(self._labels[self._state == LABELLED], minlength=n_classes).double()
+        entropy = float(torch.special.entr(counts / counts.sum().clamp(min=1)).sum())
+        return entropy / math.log(n_classes) if n_classes > 1 else 1.0
 
     def check_buyable(self, ids: Iterable[int] | Tensor) -> Tensor:
         """Check that ``ids`` are unique, inside the pool and not yet bought; return them as int64.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class RunInfo:
         seed: The experiment's seed.
         class_names: One name per class.
         resumed: Whether an earlier part of this run stands in the directory.
+        machine: What the run computes with (:func:`autoal.run.machine.machine`).
+        details: Patterns of the strategy's columns that a dashboard need not draw at first sight.
     """
 
     run_dir: Path
@@ -33,6 +35,8 @@ class RunInfo:
     seed: int
     class_names: Sequence[str]
     resumed: bool
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    details: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,9 @@ class RunListener:
 
     def start(self, info: RunInfo) -> None:
         """Handle the start of the run."""
+
+    def resumed(self, rows: Sequence[Row]) -> None:
+        """Handle the rows of the rounds that an earlier part of the run has finished."""
 
     def epoch(self, round_: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Handle the end of an epoch; ``metrics`` holds ``train_acc``, ``train_loss`` and ``lr``."""

@@ -8,7 +8,7 @@ from typing import Any
 from autoal.config.values import Whole
 from autoal.errors import AutoALError
 from autoal.loggers.base import BoughtBatch, Row, RunInfo, RunListener
-from autoal.loggers.metrics import callback_metrics, epoch_prefix, round_metrics
+from autoal.loggers.metrics import EPOCHS, EpochAxis, callback_metrics, round_metrics
 
 
 class TensorBoardLogger(RunListener):
@@ -21,6 +21,9 @@ class TensorBoardLogger(RunListener):
     def __init__(self, n_images: Whole = 32) -> None:
         self.n_images = n_images
         self._writer: Any = None
+        self._epochs = EpochAxis()
+        self._details: Sequence[str] = ()
+        self._batch: BoughtBatch | None = None
 
     def start(self, info: RunInfo) -> None:
         """Open the event file.
@@ -33,11 +36,18 @@ class TensorBoardLogger(RunListener):
         except ImportError as error:
             raise AutoALError("logger=tensorboard needs TensorBoard: pip install 'autoal[tensorboard]'") from error
         self._writer = SummaryWriter(str(info.run_dir / "tensorboard"))
+        self._details = info.details
+
+    def resumed(self, rows: Sequence[Row]) -> None:
+        """Take up the count of epochs."""
+        self._epochs.rounds_done(rows)
 
     def epoch(self, round_: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Write an epoch under its round's namespace."""
-        for key, value in metrics.items():
-            self._writer.add_scalar(f"{epoch_prefix(round_)}/{key}", value, epoch)
+        """Write an epoch, at its number over all rounds."""
+        named = self._epochs.metrics(epoch, metrics)
+        step = int(named.pop(EPOCHS))
+        for key, value in named.items():
+            self._writer.add_scalar(key, value, step)
 
     def logged(self, step: int, metrics: Mapping[str, float]) -> None:
         """Write what a callback logs, over the run's optimiser steps."""
@@ -45,18 +55,26 @@ class TensorBoardLogger(RunListener):
             self._writer.add_scalar(key, value, step)
 
     def bought(self, batch: BoughtBatch) -> None:
-        """Write the bought images and the histogram of their classes."""
-        self._writer.add_histogram("bought/classes", batch.labels, batch.round)
-        images = batch.images(batch.ids[: self.n_images])
-        if images.ndim == 4 and images.shape[1] in (1, 3) and len(images):
-            self._writer.add_images("bought/samples", images, batch.round)
+        """Keep what was bought for the round that ends with it, whose size is its place."""
+        self._batch = batch
 
     def round(self, rows: Sequence[Row]) -> None:
-        """Write the row of a finished round, at its labelled-set size."""
-        row = rows[-1]
-        for key, value in round_metrics(row).items():
-            self._writer.add_scalar(key, value, row["n_labeled"])
+        """Write the row of a finished round and what was bought at its end, at its labelled-set size."""
+        self._epochs.rounds_done(rows)
+        step = rows[-1]["n_labeled"]
+        for key, value in round_metrics(rows, self._details).items():
+            self._writer.add_scalar(key, value, step)
+        if self._batch is not None:
+            self._write_bought(self._batch, step)
+        self._batch = None
         self._writer.flush()
+
+    def _write_bought(self, batch: BoughtBatch, step: int) -> None:
+        """Write the bought images and the histogram of their classes."""
+        self._writer.add_histogram("round/classes", batch.labels, step)
+        images = batch.images(batch.ids[: self.n_images])
+        if images.ndim == 4 and images.shape[1] in (1, 3) and len(images):
+            self._writer.add_images("round/bought", images, step)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Close the event file."""

@@ -31,8 +31,9 @@ from autoal.query.contract import QueryStrategy, Selection
 from autoal.rundir.checkpoints import FORMAT, STAMP
 from autoal.rundir.directory import RunDir
 from autoal.training.callbacks import RoundCallback
+from autoal.training.evaluation import evaluate
 from autoal.training.hooks import TrainingHook
-from autoal.training.inference import ProgressFn, evaluate
+from autoal.training.inference import ProgressFn
 from autoal.training.lit import LitClassifier
 from autoal.training.task import Task
 
@@ -142,6 +143,8 @@ class ActiveLearning(Checkpoint):
             if self.records.rows:
                 if self.data.world.is_main:
                     self.run_dir.write_rounds(self.records.rows)
+                    for listener in self._listeners:
+                        listener.resumed(self.records.rows)
                 self.view.round_done(self.records.rows)
         if self.finished and self.data.round < self.loop.n_rounds:
             self._go_on()
@@ -247,7 +250,9 @@ class ActiveLearning(Checkpoint):
                 with self._phase("test"):
                     test = evaluate(net, data, *data.test_part())
                 val = self._validation.evaluate(net)
-                row = self.records.start_row(data.round, len(data.pool.labelled), test, val, train_acc, data.epoch)
+                balance = data.pool.class_balance(data.dataset.info.n_classes)
+                n_labeled = len(data.pool.labelled)
+                row = self.records.start_row(data.round, n_labeled, test, val, train_acc, data.epoch, balance)
             if not last and selection is None:
                 selection = self._queries.ask(net, self._purchases.answerer(data.round + 1))
                 spares = self._queries.spares(net, selection, self._purchases.n_spares)

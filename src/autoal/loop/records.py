@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autoal.training.inference import Evaluation
+from autoal.training.evaluation import Evaluation
 
 LOOP_PHASES = ("train", "pool", "test", "select")
 """Phases of the loop itself."""
@@ -36,6 +36,7 @@ class RoundRecords:
         val: Evaluation | None,
         train_acc: float,
         epochs: int,
+        class_balance: float,
     ) -> dict[str, Any]:
         """Return the part of a row that is known before the query."""
         return {
@@ -43,9 +44,11 @@ class RoundRecords:
             "n_labeled": n_labeled,
             "test_acc": test.accuracy,
             "test_loss": test.loss,
+            "test_ece": test.ece,
             "val_acc": None if val is None else val.accuracy,
             "train_acc": train_acc,
             "epochs": epochs,
+            "class_balance": class_balance,
         }
 
     def finish_row(self, row: dict[str, Any], log: dict[str, float] | None) -> None:

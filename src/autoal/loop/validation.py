@@ -7,7 +7,7 @@ from typing import Any
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.loop.settings import LoopConfig
 from autoal.models.classifier import Classifier
-from autoal.training.inference import Evaluation, evaluate
+from autoal.training.evaluation import Evaluation, evaluate
 from autoal.training.lit import LitClassifier
 
 

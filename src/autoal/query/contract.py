@@ -223,12 +223,15 @@ class QueryStrategy(ABC):
             :class:`autoal.query.interactive.InteractiveStrategy`.
         reads_truth: It reads labels that were not bought, and the test set's: a ceiling, no method. It is given
             :attr:`QueryContext.truth`, needs an oracle that holds every label, and is never another's candidate.
+        details: Patterns of its logged columns that a dashboard need not draw at first sight; they are in
+            ``rounds.csv`` all the same.
     """
 
     name: ClassVar[str] = ""
     interactive: ClassVar[bool] = False
     reads_truth: ClassVar[bool] = False
     info: ClassVar[StrategyInfo]
+    details: ClassVar[Sequence[str]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Give a class that is not registered a name of its own: ``MyStrategy`` is ``my_strategy``."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.models.classifier import Classifier
-from autoal.training.inference import evaluate
+from autoal.training.evaluation import evaluate
 
 
 @dataclass(frozen=True)

@@ -269,7 +269,7 @@ class Experiment:
         """Run all rounds, from the start or from a checkpoint."""
         with log_to(self.run_dir.log_file) if self._main else nullcontext():
             for listener in self.listeners:
-                listener.start(self._info(resume))
+                listener.start(self._info(resume, trainer))
             path = None if found is None else found.path
             trainer.fit(self.module, datamodule=self.task.data, ckpt_path=path, weights_only=True)
         done, wanted = len(callback.records.rows), self.loop.n_rounds + 1
@@ -349,7 +349,7 @@ class Experiment:
             logger = ListenerLogger(self.run_dir.path, self.listeners, lambda: loop.steps_before)
         return build_trainer(self.config["trainer"], [loop.epochs, *self.callbacks, loop], logger)
 
-    def _info(self, resumed: bool) -> RunInfo:
+    def _info(self, resumed: bool, trainer: pl.Trainer) -> RunInfo:
         info = self.task.data.dataset.info
         return RunInfo(
             run_dir=self.run_dir.path,
@@ -359,6 +359,8 @@ class Experiment:
             seed=self.task.seed,
             class_names=info.class_names or tuple(str(i) for i in range(info.n_classes)),
             resumed=resumed,
+            machine=self._machine(trainer),
+            details=self.strategy.details,
         )
 
     def _summary(

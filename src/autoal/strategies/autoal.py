@@ -47,6 +47,15 @@ class AutoAL(QueryStrategy):
         _PAPER,
         "ICML 2025",
     )
+    details = (
+        "vote_share_*",
+        "search_expected",
+        "search_anchor",
+        "search_wanted",
+        "search_steps",
+        "search_forwards",
+        "search_kmeans_fits",
+    )
     preset: ClassVar[Mapping[str, Any]] = {}
     settings_type = SearchOptions
 
