@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -140,6 +141,29 @@ def test_nodes_that_nobody_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         local_devices({**CPU2, "devices": 0})
     assert local_devices({**CPU2, "devices": [0, 3]}) == 2
     assert local_devices({**CPU2, "devices": "auto"}) == 1
+
+
+STOPPED = """
+import runpy, sys, threading, time, types
+class Experiment:
+    @classmethod
+    def build(cls, *given):
+        return cls()
+    def run(self, resume):
+        # As a process group whose peers are gone: the interpreter's own way out waits for it.
+        threading.Thread(target=time.sleep, args=(600,)).start()
+        raise SystemExit(143)
+sys.modules["autoal.run.experiment"] = types.SimpleNamespace(Experiment=Experiment)
+runpy.run_module("autoal.run.rank", run_name="__main__")
+"""
+
+
+def test_a_rank_that_has_saved_leaves_at_once(tmp_path: Path) -> None:
+    job = {"config": {}, "run_dir": str(tmp_path), "overrides": [], "resume": False, "parent": os.getpid()}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    command = [sys.executable, "-c", STOPPED, str(tmp_path / "job.json")]
+    done = subprocess.run(command, env={**os.environ, "LOCAL_RANK": "0"}, timeout=120, check=False)
+    assert done.returncode == 143
 
 
 # --- the real thing -------------------------------------------------------------------------------------

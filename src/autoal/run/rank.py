@@ -31,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         summary = _run(job)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except SystemExit as end:
+        # A stop that has been saved. Passed on, it would take the interpreter's own way out, which may never end
+        # where the peers are gone, and on which no thread is left to end it.
+        return end.code if isinstance(end.code, int) else 1
     except AutoALError as error:
         _report(path, {"error": str(error), "explained": True})
         return 1
