@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autoal.version import __version__
-from docs.generate import links, roles, strategies
+from docs.generate import links, notebooks, roles, strategies
 from experiments import readme
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,10 +37,22 @@ def test_every_strategy_has_a_picture_and_a_page() -> None:
     assert {row["family"] for row in strategies.known().values()} <= set(strategies.FAMILIES)
 
 
+def test_the_pages_of_the_notebooks_show_what_their_code_prints() -> None:
+    missing = notebooks.missing()
+    assert not missing, f"run: python -m docs.generate.notebooks {' '.join(missing)}"
+    page = notebooks.page("own_images")
+    assert "1,078 can be bought" in page
+    assert "data:image/png;base64," in page
+    assert "```python\nimport autoal\n" in page
+    assert max(len(block.splitlines()) for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL)) <= 31
+
+
 def test_links_are_those_of_the_site() -> None:
     text = "[a](../experiments/README.md#x) [b](../src/autoal/rng.py) ![c](images/d.png) `[e](f.md)` [g](data.md)"
     there = links.rewrite(text, "docs/report.md", "report.md")
     assert there == "[a](experiments/index.md#x) b ![c](images/d.png) `[e](f.md)` [g](data.md)"
+    notebook = links.rewrite("[a](notebooks/own_images.ipynb)", "docs/index.md", "index.md")
+    assert notebook == "[a](notebooks/own_images.md)"
     back = links.rewrite("[a](../../docs/data.md)", "experiments/deepal/README.md", "experiments/deepal.md")
     assert back == "[a](../data.md)"
 
@@ -57,6 +69,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for name in strategies.known():
         assert (tmp_path / "strategies" / "pictures" / f"{name}.svg").exists()
+    for name in notebooks.names():
+        assert (tmp_path / "notebooks" / f"{name}.html").exists()
     for page in tmp_path.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert ":math:" not in text, page

@@ -9,7 +9,7 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from docs.generate import drawing, formulas, links, reference, strategies
+from docs.generate import drawing, formulas, links, notebooks, reference, strategies
 from docs.generate.llms import llms_text
 
 ROOT = links.ROOT
@@ -35,6 +35,7 @@ def on_config(config: Any) -> Any:
         {"Concepts": [page for page in CONCEPTS if page in own]},
         {"Strategies": ["strategies/index.md", *families]},
         {"How-tos": [page for page in own if page not in named]},
+        {"Notebooks": [f"notebooks/{name}.md" for name in notebooks.names()]},
         {"Experiments": [page for page in texts if page.startswith("experiments/")]},
         {"Reference": sorted(reference.pages())},
         {"Project": [page for page in LAST if page in own] + [p for p in texts if "/" not in p]},
@@ -48,6 +49,7 @@ def on_files(files: Files, config: Any) -> Files:
     texts["strategies/index.md"] = strategies.overview()
     texts |= {strategies.page_name(family): strategies.family_page(family) for family in strategies.FAMILIES}
     texts |= reference.pages()
+    texts |= {f"notebooks/{name}.md": notebooks.page(name) for name in notebooks.names()}
     picks = json.loads(strategies.PICKS.read_text(encoding="utf-8"))
     for name, bought in picks["strategies"].items():
         svg = drawing.picture(picks["points"], bought, f"What {name} buys of a problem in the plane")

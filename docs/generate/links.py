@@ -27,7 +27,9 @@ def page_of(path: str) -> str | None:
     """
     if path in TOP:
         return TOP[path]
-    if path.startswith("docs/") and not path.startswith(("docs/generate/", "docs/notebooks/")):
+    if path.startswith("docs/notebooks/"):
+        return path.removeprefix("docs/").replace(".ipynb", ".md")
+    if path.startswith("docs/") and not path.startswith("docs/generate/"):
         return path.removeprefix("docs/")
     if path == "experiments/README.md":
         return "experiments/index.md"

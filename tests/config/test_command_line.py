@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from autoal.config.command_line import conf_dir
 
 BAD = {
     "strategy=margn": ["unknown strategy 'margn'", "Did you mean 'margin'?"],
@@ -225,3 +230,21 @@ def test_bad_input_in_a_real_process(root: Path, tmp_path: Path, override: str) 
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_help_says_what_the_keys_mean(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "train.py", "--help"], cwd=root, capture_output=True, text=True, timeout=300, check=True
+    )
+    _, _, text = done.stdout.partition("== Keys that are used most ==\n")
+    text, _, _ = text.partition("\n\n")
+    assert max(map(len, text.splitlines())) <= 80
+    explained = re.findall(r"^([a-z][\w., ]*?)  +\S", text, re.MULTILINE)
+    keys = [key for line in explained for key in line.split(", ")]
+    assert {"strategy", "loop.n_query", "loop.warm_start", "trainer.devices", "paths.run_dir"} <= set(keys)
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = compose("train", overrides=["dataset=image_folder", "dataset.path=x"], return_hydra_config=True)
+    missing = [
+        key for key in keys if OmegaConf.select(config, key, default="absent", throw_on_missing=False) == "absent"
+    ]
+    assert not missing

@@ -19,7 +19,7 @@ COMMANDS = {
     "data": ("data", "fetch or verify a dataset before a job needs it"),
     "predict": ("predict", "classes of other samples, by the last checkpoint of a run"),
     "embed": ("embed", "features of a dataset by a pretrained model, computed once for many experiments"),
-    "new": ("new", "write the files of a strategy of your own"),
+    "new": ("new", "write the files of a strategy of your own, or a folder of example images"),
     "report": ("report", "curves, AUBC, paired tests and win matrix of runs, as HTML, CSV and PNG"),
     "import": ("import_results", "read results of DeepAL+, ALFA-Mix or a plain CSV for a report"),
     "show": ("show", "what a run has bought, with the files, and what people have still to answer"),

@@ -1,4 +1,7 @@
-"""``autoal new strategy NAME``: the four files of a new strategy, with a test that passes as written."""
+"""``autoal new strategy NAME``: the four files of a new strategy, with a test that passes as written.
+
+``autoal new images FOLDER`` writes example images instead (:mod:`autoal.commands.example_images`).
+"""
 
 from __future__ import annotations
 
@@ -57,8 +60,11 @@ ENTRY = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("kind", choices=("strategy",))
-    parser.add_argument("name", help="its name in configs and reports: lower case, digits and underscores")
+    parser.add_argument("kind", choices=("strategy", "images"))
+    parser.add_argument(
+        "name",
+        help="a strategy's name in configs and reports: lower case, digits, underscores; or a folder for images",
+    )
     parser.add_argument(
         "--package", type=Path, metavar="DIR", help="folder of your own package (default: this checkout of AutoAL)"
     )
@@ -66,10 +72,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the files and say what is left to do."""
+    from autoal.commands.example_images import write_images
     from autoal.config.command_line import choices
     from autoal.errors import AutoALError
 
     name = str(args.name)
+    if args.kind == "images":
+        print(write_images(Path(name)))
+        return 0
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise AutoALError(f"'{name}' is no name of a strategy: lower case letters, digits and underscores")
     if name in choices("strategy"):
