@@ -1,7 +1,7 @@
 """Pages of the notebooks: their text and code, and what the code printed when it was last carried out.
 
 The notebooks are kept without outputs. ``python -m docs.generate.notebooks [NAME ...]`` carries them out and
-stores the outputs in ``outputs.json`` by the text of the cell. One that was changed since has none; a test says so.
+stores the outputs in ``outputs.json`` by the text of the cell; one that was changed since has none.
 """
 
 from __future__ import annotations

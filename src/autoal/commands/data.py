@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
     labelled = sum(counts["train"])
     unlabelled = len(splits["train"]) - labelled
     print(f"  training samples: {labelled:,} labelled, {unlabelled:,} unlabelled; {labelled:,} can be bought")
-    names = tuple(info.class_names or map(str, range(info.n_classes)))
-    print("\n".join(f"  {line}" for line in class_table(names, counts, args.classes)))
+    labels = tuple(info.class_names or map(str, range(info.n_classes)))
+    print("\n".join(f"  {line}" for line in class_table(labels, counts, args.classes)))
     if info.source or info.licence:
         print(f"  source {info.source or '-'}; licence {info.licence or '-'}")
     if info.citation:
