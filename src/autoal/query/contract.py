@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -219,6 +219,8 @@ class QueryStrategy(ABC):
     :func:`autoal.query.registry.register`, which sets :attr:`name`.
 
     Attributes:
+        order: What the order of picks says to a strategy that grades votes by it: ``"none"``, the batch is a set;
+            ``"ranked"``, earlier picks are more wanted; ``"nested"``, a larger batch also begins with the smaller.
         interactive: It buys labels one by one while it makes a batch, by :attr:`QueryContext.answer`; see
             :class:`autoal.query.interactive.InteractiveStrategy`.
         reads_truth: It reads labels that were not bought, and the test set's: a ceiling, no method. It is given
@@ -228,6 +230,7 @@ class QueryStrategy(ABC):
     """
 
     name: ClassVar[str] = ""
+    order: ClassVar[Literal["none", "ranked", "nested"]] = "none"
     interactive: ClassVar[bool] = False
     reads_truth: ClassVar[bool] = False
     info: ClassVar[StrategyInfo]

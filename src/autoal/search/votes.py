@@ -90,16 +90,23 @@ def cast_votes(
         progress: Told (candidates done, K).
 
     Returns:
-        Votes ``(N, K)`` float32 on the context's device; a strategy that chooses sets votes 0 or 1.
+        Votes ``(N, K)`` float32 on the context's device. A strategy that chooses sets votes 0 or 1; under linear
+        grading one whose picks have an order (:attr:`~autoal.query.contract.QueryStrategy.order`) votes less for
+        later picks, as a score of their rank would.
     """
     n, q = len(ctx.unlabelled), max(1, min(q, len(ctx.unlabelled)))
     votes = torch.zeros((n, len(candidates)), device=ctx.device)
     quiet = replace(ctx, phase=silent_phase)
     for column, (name, strategy) in enumerate(zip(candidates.names, candidates.strategies, strict=True)):
         own = quiet.within("candidate", name)
+        width = n if grading == "rank" else max(1, min(n, round(window * q)))
         if grading != "binary" and isinstance(strategy, ScoreStrategy):
-            width = n if grading == "rank" else max(1, min(n, round(window * q)))
             votes[:, column] = rank_votes(strategy.score(own), width).to(ctx.device)
+        elif grading == "linear" and strategy.order != "none":
+            asked = max(q, width) if strategy.order == "nested" else q
+            picks = strategy.select(own, asked).index.to(ctx.device)
+            place = torch.arange(len(picks), device=ctx.device)
+            votes[picks, column] = (1 - place / width).clamp(min=0)
         else:
             votes[strategy.select(own, q).index.to(ctx.device), column] = 1.0
         if progress is not None:

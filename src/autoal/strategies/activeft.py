@@ -18,6 +18,7 @@ class ActiveFT(QueryStrategy):
         lr: Their learning rate.
         temperature: Temperature of the similarities.
         balance: How strongly points repel each other.
+        features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
     """
 
     info = StrategyInfo(
@@ -29,8 +30,15 @@ class ActiveFT(QueryStrategy):
     )
 
     def __init__(
-        self, steps: int = 300, lr: float = 1e-3, temperature: float = 0.07, balance: float = 1.0
+        self,
+        steps: int = 300,
+        lr: float = 1e-3,
+        temperature: float = 0.07,
+        balance: float = 1.0,
+        features: str = "classifier",
     ) -> None:
+        self._needs = Needs.of_features(features)
+        self.features = features
         self.steps = steps
         self.lr = lr
         self.temperature = temperature
@@ -38,17 +46,18 @@ class ActiveFT(QueryStrategy):
 
     @property
     def needs(self) -> Needs:
-        """Embeddings of pool and labelled samples."""
-        return Needs(embeddings=True, labelled=True)
+        """Features of pool and labelled samples."""
+        return self._needs
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Optimise the points, then take their nearest samples."""
+        pool, known = ctx.features(self.features)
         with ctx.phase("pick") as progress:
             return kernels.activeft(
-                ctx.embeddings,
+                pool,
                 n,
                 ctx.generator(),
-                ctx.labelled_embeddings,
+                known,
                 self.steps,
                 self.lr,
                 self.temperature,

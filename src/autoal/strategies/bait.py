@@ -33,6 +33,8 @@ class BAIT(PickStrategy):
     )
     takes = Needs(embeddings=True, labelled=True)
 
+    order = "ranked"
+
     def __init__(self, form: Form = "binary", lam: Positive = 1.0) -> None:
         if form not in get_args(Form):
             raise AutoALError(f"strategy 'bait': form='{form}' is none of {', '.join(get_args(Form))}")

@@ -29,6 +29,8 @@ class BatchBALD(QueryStrategy):
         "NeurIPS 2019",
     )
 
+    order = "ranked"
+
     def __init__(self, n_samples: Count = 10, configurations: Count = 1024) -> None:
         if configurations < 1:
             raise AutoALError(f"strategy 'batchbald': configurations={configurations}, but at least 1 is needed")

@@ -27,6 +27,7 @@ class ClusterMargin(QueryStrategy):
         exact_limit: Largest pool whose average linkage is exact; larger ones are merged from micro-clusters, and
             the column ``micro_clusters`` is not 0.
         micro_clusters: Number of micro-clusters.
+        features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
     """
 
     info = StrategyInfo(
@@ -36,6 +37,8 @@ class ClusterMargin(QueryStrategy):
         "NeurIPS 2021",
     )
 
+    order = "ranked"
+
     def __init__(
         self,
         factor: Positive = 10,
@@ -43,9 +46,12 @@ class ClusterMargin(QueryStrategy):
         average_size: Positive = 2,
         exact_limit: Count = 4096,
         micro_clusters: Count = 2048,
+        features: str = "classifier",
     ) -> None:
         if not factor >= 1:
             raise AutoALError(f"strategy 'cluster_margin': factor={factor}, but at least 1 is needed")
+        self._needs = Needs.of_features(features)
+        self.features = features
         self.factor = factor
         self.threshold = threshold
         self.average_size = average_size
@@ -57,8 +63,8 @@ class ClusterMargin(QueryStrategy):
 
     @property
     def needs(self) -> Needs:
-        """Embeddings."""
-        return Needs(embeddings=True)
+        """Features of the pool."""
+        return self._needs
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Cluster once, then visit the clusters."""
@@ -66,7 +72,7 @@ class ClusterMargin(QueryStrategy):
         if not self._known(ids):
             with ctx.phase("cluster"):
                 clusters, self._log = kernels.average_linkage(
-                    ctx.embeddings,
+                    ctx.features(self.features)[0],
                     ctx.generator("clusters"),
                     self.threshold,
                     self.average_size,

@@ -18,6 +18,7 @@ class DCoM(PickStrategy):
         radius: Radius at which coverage is measured before each labelled sample has one of its own.
         switch: The covered share of the pool at which uncertainty takes over.
         steepness: How suddenly it does.
+        features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
     """
 
     info = StrategyInfo(
@@ -26,20 +27,30 @@ class DCoM(PickStrategy):
         "Mishal, Weinshall: DCoM: Active Learning for All Learners",
         "arXiv 2024",
     )
-    takes = Needs(embeddings=True, labelled=True)
+    order = "nested"
 
-    def __init__(self, radius: float = 0.75, switch: float = 0.9, steepness: float = 30.0) -> None:
+    def __init__(
+        self, radius: float = 0.75, switch: float = 0.9, steepness: float = 30.0, features: str = "classifier"
+    ) -> None:
+        self._needs = Needs.of_features(features)
+        self.features = features
         self.radius = radius
         self.switch = switch
         self.steepness = steepness
 
+    @property
+    def needs(self) -> Needs:
+        """Features of pool and labelled samples."""
+        return self._needs
+
     def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
         """Find the labelled samples' radii, then pick."""
+        pool, known = ctx.features(self.features)
         return kernels.dcom(
-            ctx.embeddings,
+            pool,
             ctx.unlabelled.logits,
             n,
-            ctx.labelled_embeddings,
+            known,
             ctx.labelled_targets,
             self.radius,
             self.switch,

@@ -13,6 +13,7 @@ class FacilityLocation(MaxHerding):
 
     Args:
         targets: Count so many samples drawn at random instead of all, for very large pools; None: all.
+        features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
     """
 
     info = StrategyInfo(
@@ -22,5 +23,5 @@ class FacilityLocation(MaxHerding):
         "ICML 2015",
     )
 
-    def __init__(self, targets: int | None = None) -> None:
-        super().__init__("cosine", targets=targets)
+    def __init__(self, targets: int | None = None, features: str = "classifier") -> None:
+        super().__init__("cosine", targets=targets, features=features)

@@ -25,6 +25,8 @@ class FALCUN(QueryStrategy):
         "ECML PKDD 2024",
     )
 
+    order = "nested"
+
     def __init__(self, gamma: NotNegative = 10.0) -> None:
         if not gamma >= 0:
             raise AutoALError(f"strategy 'falcun': gamma={gamma} must not be negative")

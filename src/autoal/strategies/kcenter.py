@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from autoal import kernels
 from autoal.config.values import Count
 from autoal.kernels.sharded import sharded_kcenter
@@ -15,27 +13,30 @@ from autoal.training.inference import Needs
 _PAPER = "Sener, Savarese: Active Learning for Convolutional Neural Networks: A Core-Set Approach"
 
 
-def _embeddings(ctx: QueryContext) -> tuple[Tensor, Tensor]:
-    """Embeddings of the pool and of the labelled samples."""
-    return ctx.embeddings, ctx.labelled_embeddings
-
-
 @register("kcenter")
 class KCenter(QueryStrategy):
-    """Greedy k-center on the embeddings: each pick is the sample farthest from all labelled and picked ones."""
+    """Greedy k-center on the embeddings: each pick is the sample farthest from all labelled and picked ones.
+
+    Args:
+        features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
+    """
 
     info = StrategyInfo(
         "diversity", "farthest-first cover of the embeddings (Core-Set greedy)", _PAPER, "ICLR 2018"
     )
 
+    def __init__(self, features: str = "classifier") -> None:
+        self._needs = Needs.of_features(features, spread=features == "classifier")
+        self.features = features
+
     @property
     def needs(self) -> Needs:
-        """Embeddings of pool and labelled samples."""
-        return Needs(embeddings=True, labelled=True, spread=True)
+        """Features of pool and labelled samples."""
+        return self._needs
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Cover the pool from all labelled centres."""
-        pool, labelled = _embeddings(ctx)
+        pool, labelled = ctx.features(self.features)
         spread = ctx.unlabelled.spread
         with ctx.phase("pick") as progress:
             if spread is not None:
@@ -49,20 +50,23 @@ class KCenterPCA(QueryStrategy):
 
     Args:
         components: Number of principal components, of pool and labelled samples together.
+        features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
     """
 
     info = StrategyInfo("diversity", "Core-Set greedy on principal components", _PAPER, "ICLR 2018")
 
-    def __init__(self, components: Count = 50) -> None:
+    def __init__(self, components: Count = 50, features: str = "classifier") -> None:
+        self._needs = Needs.of_features(features)
+        self.features = features
         self.components = components
 
     @property
     def needs(self) -> Needs:
-        """Embeddings of pool and labelled samples."""
-        return Needs(embeddings=True, labelled=True)
+        """Features of pool and labelled samples."""
+        return self._needs
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Project, then cover the pool from all labelled centres."""
-        pool, labelled = _embeddings(ctx)
+        pool, labelled = ctx.features(self.features)
         with ctx.phase("pick") as progress:
             return kernels.kcenter_pca(pool, n, labelled, components=self.components, progress=progress)

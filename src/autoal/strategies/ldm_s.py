@@ -28,6 +28,8 @@ class LDMS(PickStrategy):
     )
     takes = Needs(embeddings=True)
 
+    order = "ranked"
+
     def __init__(self, draws: Count = 10) -> None:
         if draws < 1:
             raise AutoALError(f"strategy 'ldm_s': draws={draws}, but at least 1 is needed")

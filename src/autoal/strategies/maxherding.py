@@ -17,6 +17,7 @@ class MaxHerding(QueryStrategy):
         kernel: ``"rbf"``, ``"student_t"``, ``"laplace"``, ``"cosine"`` or ``"top_hat"``.
         bandwidth: The kernel's unit of distance between embeddings of length 1.
         targets: Count so many samples drawn at random instead of all, for very large pools; None: all.
+        features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
     """
 
     info = StrategyInfo(
@@ -26,25 +27,32 @@ class MaxHerding(QueryStrategy):
         "ECCV 2024",
     )
 
-    def __init__(self, kernel: str = "rbf", bandwidth: float = 1.0, targets: int | None = None) -> None:
+    order = "nested"
+
+    def __init__(
+        self, kernel: str = "rbf", bandwidth: float = 1.0, targets: int | None = None, features: str = "classifier"
+    ) -> None:
+        self._needs = Needs.of_features(features, spread=features == "classifier")
+        self.features = features
         self.kernel = kernel
         self.bandwidth = bandwidth
         self.targets = targets
 
     @property
     def needs(self) -> Needs:
-        """Embeddings of pool and labelled samples."""
-        return Needs(embeddings=True, labelled=True, spread=True)
+        """Features of pool and labelled samples."""
+        return self._needs
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Cover the pool from all labelled samples."""
+        pool, known = ctx.features(self.features)
         with ctx.phase("pick") as progress:
             return sharded_herding(
-                ctx.embeddings,
+                pool,
                 len(ctx.unlabelled),
                 n,
                 ctx.world,
-                ctx.labelled_embeddings,
+                known,
                 bandwidth=self.bandwidth,
                 kernel=self.kernel,
                 targets=self.targets,

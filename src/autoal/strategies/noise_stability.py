@@ -29,6 +29,8 @@ class NoiseStability(PickStrategy):
     )
     takes = Needs(embeddings=True)
 
+    order = "nested"
+
     def __init__(self, draws: Count = 50, scale: Positive = 1e-3) -> None:
         if draws < 1 or not scale > 0:
             raise AutoALError(

@@ -17,6 +17,7 @@ class ProbCover(QueryStrategy):
         radius: The balls' radius between embeddings of length 1; None: the largest at which a share ``purity`` of
             the balls hold one cluster alone, of k-means with as many clusters as classes.
         purity: See ``radius``.
+        features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
     """
 
     info = StrategyInfo(
@@ -26,23 +27,28 @@ class ProbCover(QueryStrategy):
         "NeurIPS 2022",
     )
 
-    def __init__(self, radius: float | None = None, purity: float = 0.95) -> None:
+    order = "nested"
+
+    def __init__(self, radius: float | None = None, purity: float = 0.95, features: str = "classifier") -> None:
+        self._needs = Needs.of_features(features)
+        self.features = features
         self.radius = radius
         self.purity = purity
 
     @property
     def needs(self) -> Needs:
-        """Embeddings of pool and labelled samples."""
-        return Needs(embeddings=True, labelled=True)
+        """Features of pool and labelled samples."""
+        return self._needs
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Find the radius, then cover the pool."""
         radius = self.radius
+        pool, known = ctx.features(self.features)
         if radius is None:
             with ctx.phase("radius"):
-                unit = kernels.unit_rows(ctx.embeddings)
+                unit = kernels.unit_rows(pool)
                 k = min(ctx.n_classes, len(unit))
                 clusters = kernels.weighted_kmeans(unit, k, ctx.generator("radius"))[1]
                 radius = kernels.pure_radius(unit, clusters, self.purity)
         with ctx.phase("pick") as progress:
-            return kernels.probcover(ctx.embeddings, n, radius, ctx.labelled_embeddings, progress=progress)
+            return kernels.probcover(pool, n, radius, known, progress=progress)

@@ -49,6 +49,8 @@ class Refine(CandidateStrategy):
         "CVPR 2026",
     )
 
+    order = "ranked"
+
     def __init__(
         self,
         candidates: Sequence[str | Mapping[str, Any]] = ARMS,

@@ -40,6 +40,8 @@ class SIMILAR(QueryStrategy):
         "NeurIPS 2021",
     )
 
+    order = "nested"
+
     def __init__(
         self,
         form: Form = "flqmi",

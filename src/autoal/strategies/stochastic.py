@@ -32,6 +32,8 @@ class _Stochastic(QueryStrategy):
 
     form: ClassVar[Form]
 
+    order = "nested"
+
     def __init__(self, base: str | Mapping[str, Any] = "bald", beta: float = 1.0) -> None:
         chosen = build(base)
         if not isinstance(chosen, ScoreStrategy):

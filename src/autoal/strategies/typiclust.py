@@ -18,6 +18,7 @@ class TypiClust(QueryStrategy):
         smallest: Clusters of so few samples come last.
         neighbours: How many neighbours make a sample typical.
         max_iter: Iterations of k-means.
+        features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
     """
 
     info = StrategyInfo(
@@ -27,9 +28,18 @@ class TypiClust(QueryStrategy):
         "ICML 2022",
     )
 
+    order = "ranked"
+
     def __init__(
-        self, max_clusters: int = 500, smallest: int = 5, neighbours: int = 20, max_iter: int = 50
+        self,
+        max_clusters: int = 500,
+        smallest: int = 5,
+        neighbours: int = 20,
+        max_iter: int = 50,
+        features: str = "classifier",
     ) -> None:
+        self._needs = Needs.of_features(features)
+        self.features = features
         self.max_clusters = max_clusters
         self.smallest = smallest
         self.neighbours = neighbours
@@ -37,17 +47,18 @@ class TypiClust(QueryStrategy):
 
     @property
     def needs(self) -> Needs:
-        """Embeddings of pool and labelled samples."""
-        return Needs(embeddings=True, labelled=True)
+        """Features of pool and labelled samples."""
+        return self._needs
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Cluster pool and labelled samples, then visit the clusters in turn."""
+        pool, known = ctx.features(self.features)
         with ctx.phase("pick") as progress:
             return kernels.typiclust(
-                ctx.embeddings,
+                pool,
                 n,
                 ctx.generator(),
-                ctx.labelled_embeddings,
+                known,
                 self.max_clusters,
                 self.smallest,
                 self.neighbours,

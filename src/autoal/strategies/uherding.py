@@ -41,6 +41,8 @@ class UHerding(QueryStrategy):
         "ICLR 2025",
     )
 
+    order = "nested"
+
     def __init__(
         self,
         bandwidth: float | str = "minimum",
