@@ -15,6 +15,7 @@ from autoal.analysis.recipes import config_text
 from autoal.analysis.results import SettingResult
 from autoal.analysis.stats import MIN_BOOTSTRAP, MIN_TEST
 from autoal.analysis.tables import Table
+from autoal.analysis.win_shares import win_share_table, win_shares
 
 __all__ = ["setting_sections"]
 
@@ -103,6 +104,12 @@ def _pairs(result: SettingResult, content: PageInput) -> Item:
             {"type": "text", "text": _PENALTY_TEXT.format(alpha=content.alpha)},
             chart_item(penalty_chart(result.penalty), "chart-penalty"),
         ]
+        shares = win_shares(result.setting)
+        items += [
+            {"type": "heading", "text": "Win shares"},
+            {"type": "text", "text": _SHARE_TEXT.format(tests=shares.comparisons, alpha=content.alpha)},
+            table_item(win_share_table(shares, content.alpha), []),
+        ]
         if most < MIN_TEST:
             text = (
                 f"With {most} common seeds the paired t-test finds only large differences: a tie says nothing. "
@@ -139,6 +146,12 @@ _PENALTY_TEXT = (
     "(two-sided, level {alpha:g}, sample standard deviation, quantile for the actual number of seeds; the initial "
     "round is left out, and rounds are not corrected for each other). The last row is a column's mean: lower is "
     "better."
+)
+_SHARE_TEXT = (
+    "Share of common seeds and budgets in which the row is ahead of the column; a tie is half a win for each, so "
+    "the two shares of a pair add up to 100. Unlike in the matrix above, no test decides a single budget: one "
+    "one-sided sign test per ordered pair is over seeds, with Holm's correction over all {tests} of them (level "
+    "{alpha:g})."
 )
 _TEST_TEXT = (
     "Differences of A and B on common seeds, in percentage points. Holm's correction is over all pairs in the "
