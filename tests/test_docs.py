@@ -53,6 +53,8 @@ def test_links_are_those_of_the_site() -> None:
     assert there == "[a](experiments/index.md#x) b ![c](images/d.png) `[e](f.md)` [g](data.md)"
     notebook = links.rewrite("[a](notebooks/own_images.ipynb)", "docs/index.md", "index.md")
     assert notebook == "[a](notebooks/own_images.md)"
+    drawn = "![a](data:image/png;base64,ab//cd==)"
+    assert links.rewrite(drawn, "docs/notebooks/own_images.md", "notebooks/own_images.md") == drawn
     back = links.rewrite("[a](../../docs/data.md)", "experiments/deepal/README.md", "experiments/deepal.md")
     assert back == "[a](../data.md)"
 

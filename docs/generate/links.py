@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^)\s]+)\)")
 FENCE = re.compile(r"(^ *```.*?^ *```$|`[^`\n]+`(?!\]\())", re.DOTALL | re.MULTILINE)
-OUTSIDE = ("http://", "https://", "mailto:", "#")
+OUTSIDE = ("http://", "https://", "mailto:", "data:", "#")
 TOP = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md"}
 README = {"": "index.md", "strategies": "strategies/index.md"}
 """Anchor of the README -> the page that stands for it."""
