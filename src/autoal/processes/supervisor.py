@@ -21,6 +21,12 @@ LEAVE_PATIENCE = 15.0
 STOP_PATIENCE = 120.0
 """Seconds that the other ranks get to save when one has saved and stopped."""
 
+TELL_AFTER = 10.0
+"""Seconds after which ranks that have not stopped along with one are told to.
+
+They agree on a stop by themselves, and a second signal would end one that is saying its last words.
+"""
+
 POLL = 0.1
 
 
@@ -118,12 +124,13 @@ class Ranks:
             time.sleep(POLL)
 
     def _wait_for_others(self, patience: float, tell: bool) -> None:
-        if tell:
-            for process in self._processes:
-                if process.poll() is None:
-                    process.send_signal(signal.SIGTERM)
-        end = time.monotonic() + patience
-        while time.monotonic() < end and any(p.poll() is None for p in self._processes):
+        begun = time.monotonic()
+        while time.monotonic() < begun + patience and any(p.poll() is None for p in self._processes):
+            if tell and time.monotonic() > begun + TELL_AFTER:
+                tell = False
+                for process in self._processes:
+                    if process.poll() is None:
+                        process.send_signal(signal.SIGTERM)
             time.sleep(POLL)
         self._kill()
 
