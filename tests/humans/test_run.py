@@ -76,6 +76,7 @@ def test_a_run_waits_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[s
     with (story.run_dir / "rounds.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["people_answers"], row["people_skips"]) for row in rows] == [("58.0", "2.0"), ("10.0", "0.0")]
+    assert main(["status", str(story.run_dir)]) == 0
     assert main(["show", str(story.run_dir), "--limit", "2"]) == 0
     out = capsys.readouterr().out
     assert "round 1, query, margin: 10 labels" in out

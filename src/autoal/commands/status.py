@@ -17,7 +17,7 @@ from autoal.errors import AutoALError
 from autoal.rundir.locks import is_locked
 from autoal.rundir.state import read_summary
 
-STATES = ("finished", "running", "stopped", "failed", "missing")
+STATES = ("finished", "running", "waiting", "stopped", "failed", "missing")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class CellState:
     """One run of a sweep.
 
     Attributes:
-        state: One of :data:`STATES`. A stopped run has a checkpoint to continue from and no process.
+        state: One of :data:`STATES`. A waiting run has asked people; a stopped one has a
+            checkpoint to continue from and no process.
         name: Its directory relative to the sweep, or its overrides where there is none.
         n_labeled: Labels bought so far.
         accuracy: Test accuracy of the last round, or None.
@@ -79,19 +80,29 @@ def _state(run: Path, sweep: Path) -> CellState:
     status = str(summary.get("status", ""))
     if is_locked(run / ".lock"):
         state = "running"
-    elif status in ("finished", "failed"):
+    elif status in ("finished", "failed", "waiting"):
         state = status
     else:
         # Killed or stopped: it continues from its checkpoint, or from its ledger.
         state = "stopped"
     name = str(run.relative_to(sweep)) if run != sweep else str(run)
     labels = _count_lines(run / "ledger.jsonl")
-    return CellState(state, name, labels, _last_accuracy(run), str(summary.get("message") or ""))
+    message = _asked(run) if state == "waiting" else str(summary.get("message") or "")
+    return CellState(state, name, labels, _last_accuracy(run), message)
+
+
+def _asked(run: Path) -> str:
+    """Return how far people are with what a run asks them."""
+    from autoal.humans.answers import Desk
+    from autoal.humans.place import progress_line
+
+    standing = Desk(run).latest()
+    return "" if standing is None else progress_line(standing)
 
 
 def _line(cell: CellState) -> str:
     accuracy = "      -" if cell.accuracy is None else f"{100 * cell.accuracy:6.2f}%"
-    note = f"  ({cell.message})" if cell.message and cell.state == "failed" else ""
+    note = f"  ({cell.message})" if cell.message and cell.state in ("failed", "waiting") else ""
     return f"{cell.state:<9} {cell.n_labeled:>7} labels {accuracy}  {cell.name}{note}"
 
 

@@ -13,7 +13,7 @@ from autoal.errors import AutoALError
 from autoal.humans.answers import Desk
 from autoal.humans.queries import Query
 from autoal.humans.standing import Standing
-from autoal.rundir.resume import read_summary
+from autoal.rundir.state import read_summary
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from autoal.humans.waiting import missing_line
 from autoal.logs import quiet
 from autoal.loop.settings import LoopConfig
 from autoal.processes.launch import placement, run_ranks
-from autoal.rundir.resume import Start, read_summary, resumed, same_cell
+from autoal.rundir.resume import Start, resumed, same_cell
+from autoal.rundir.state import read_summary
 
 
 def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:

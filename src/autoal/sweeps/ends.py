@@ -64,8 +64,8 @@ def failure_of(cell: Cell) -> str | None:
 
 
 def is_finished(cell: Cell) -> bool:
-    """Whether a cell's own summary says that it has finished."""
-    return (read_summary(cell.run_dir) or {}).get("status") == "finished"
+    """Whether a cell's own summary says that it has finished, or that it waits for people, which is no failure."""
+    return (read_summary(cell.run_dir) or {}).get("status") in ("finished", "waiting")
 
 
 def report(ends: Iterable[End], sweep: Path, before: int) -> list[End]:
