@@ -138,7 +138,7 @@ def test_sixty_kills_of_the_page_lose_no_answer_that_was_shown_as_given(tmp_path
             if status == 0:
                 break
             confirmed[key] = label
-            if not timer.is_alive():
+            if timer.ident is None:
                 timer.start()
         timer.join()
         server.process.wait()

@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", args.port))
+        listener.listen()  # from here on a page that is still open gets an answer
     except OSError as error:
         raise AutoALError(f"port {args.port} is taken; try --port 0, which picks a free one") from error
     address = f"http://127.0.0.1:{listener.getsockname()[1]}/?{urlencode({'token': token, 'annotator': who})}"
