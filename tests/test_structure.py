@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "autoal"
 
 FLOORS = (
     ("version", "errors", "rng", "logs"),
-    ("files", "distributed", "console"),
+    ("files", "console"),
     ("processes",),
-    ("config",),
+    ("config", "distributed"),
     ("rundir",),
     ("sweeps", "kernels", "data"),
     ("models", "humans"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -11,13 +12,20 @@ import torch
 import torch.distributed as torch_dist
 from torch import Tensor, nn
 
+from autoal.processes.watch import Watch
+
 T = TypeVar("T")
 
-PATIENCE = timedelta(days=7)
-"""How long a rank waits in a collective: as long as rank 0 may need to write or a strategy to choose.
+TIMEOUT = timedelta(minutes=30)
+"""How long a rank waits in a collective, unless ``trainer.timeout_min`` says otherwise.
 
-A rank that died is noticed by whoever started the ranks, not by this time-out.
+Ranks that have long work of their own to do meet before the next collective (:meth:`World.meet`), where they wait
+for as long as the others make progress.
 """
+
+
+GATHER_BYTES = 32 << 20
+"""What a gathering of rows holds at a time besides its result."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +39,46 @@ class World:
         size: Number of processes.
         device: Where collectives take their tensors (the GPU for NCCL).
         control: A process group on the CPU for small questions; None: the default one.
+        watch: Knows what the other ranks are at.
     """
 
     rank: int = 0
     size: int = 1
     device: torch.device = torch.device("cpu")
     control: Any = None
+    watch: Watch = field(default_factory=Watch, compare=False, repr=False)
 
     @classmethod
-    def join(cls, rank: int, size: int, device: torch.device) -> World:
-        """Take this process's place in the process group that Lightning has made."""
-        control = None
+    def join(
+        cls,
+        rank: int,
+        size: int,
+        device: torch.device,
+        watch: Watch | None = None,
+        timeout: timedelta = TIMEOUT,
+    ) -> World:
+        """Take this process's place in the process group that Lightning has made.
+
+        Args:
+            rank: This process.
+            size: Number of processes.
+            device: Where collectives take their tensors.
+            watch: Begins to watch over the others; None: nobody does.
+            timeout: How long a question on the CPU waits.
+        """
+        control: Any = None
         if size > 1 and torch_dist.get_backend() != "gloo":
             # Questions such as "was anyone told to stop?" go over the CPU and don't wait for the GPU's queue.
-            control = torch_dist.new_group(backend="gloo", timeout=PATIENCE)
-        return cls(rank, size, device, control)
+            control = torch_dist.new_group(backend="gloo", timeout=timeout)
+        if watch is not None and size > 1:
+
+            def exchange(value: Any) -> list[Any]:
+                every: list[Any] = [None] * size
+                torch_dist.all_gather_object(every, value, group=control)
+                return every
+
+            watch.join(rank, size, exchange, os.environ.get("MASTER_ADDR", "127.0.0.1"))
+        return cls(rank, size, device, control, watch or Watch())
 
     @property
     def is_main(self) -> bool:
@@ -61,7 +94,8 @@ class World:
         if self.size == 1:
             return tensor
         total = tensor.detach().clone().to(self.device)
-        torch_dist.all_reduce(total)
+        with self.watch.together("a sum over the ranks"):
+            torch_dist.all_reduce(total)
         return total.to(tensor.device)
 
     def largest(self, values: Sequence[int]) -> list[int]:
@@ -69,7 +103,8 @@ class World:
         if self.size == 1:
             return list(values)
         tensor = torch.tensor(values, dtype=torch.int64)
-        torch_dist.all_reduce(tensor, op=torch_dist.ReduceOp.MAX, group=self.control)
+        with self.watch.together("an agreement of the ranks"):
+            torch_dist.all_reduce(tensor, op=torch_dist.ReduceOp.MAX, group=self.control)
         return [int(v) for v in tensor]
 
     def sync_buffers(self, module: nn.Module) -> None:
@@ -80,29 +115,41 @@ class World:
         """
         if self.size == 1:
             return
-        for buffer in module.buffers():
-            moved = buffer.detach().to(self.device)
-            torch_dist.broadcast(moved, src=0)
-            buffer.copy_(moved)
+        with self.watch.together("the exchange of batch statistics"):
+            for buffer in module.buffers():
+                moved = buffer.detach().to(self.device)
+                torch_dist.broadcast(moved, src=0)
+                buffer.copy_(moved)
 
     def broadcast(self, value: T) -> T:
         """Return rank 0's (picklable) value on every rank."""
         if self.size == 1:
             return value
         box = [value]
-        torch_dist.broadcast_object_list(box, src=0, device=self.device)
+        with self.watch.together("rank 0's word"):
+            torch_dist.broadcast_object_list(box, src=0, device=self.device)
         return box[0]
+
+    def meet(self, what: str) -> None:
+        """Wait until every rank is here, however long that takes, as long as those that are not make progress.
+
+        Args:
+            what: Named in the line about a rank that does not come.
+        """
+        self.watch.meet(what)
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
         if self.size > 1:
-            torch_dist.barrier()
+            with self.watch.together("a barrier"):
+                torch_dist.barrier()
 
     def gather_rows(self, rows: Tensor, n_total: int) -> Tensor:
         """Undo :meth:`shard`: interleave the shards' rows into one tensor on every rank.
 
         Args:
-            rows: This rank's rows, shape ``(n_rank, ...)``; their order is that of :meth:`shard`.
+            rows: This rank's rows, shape ``(n_rank, ...)``; their order is that of :meth:`shard`, and their type
+                the same on every rank, also on one without rows.
             n_total: Number of rows over all ranks.
 
         Returns:
@@ -110,13 +157,23 @@ class World:
         """
         if self.size == 1:
             return rows
+        shape = rows.shape[1:]
         longest = -(-n_total // self.size)
-        padded = torch.zeros((longest, *rows.shape[1:]), dtype=rows.dtype, device=self.device)
-        padded[: rows.shape[0]] = rows
-        parts = [torch.empty_like(padded) for _ in range(self.size)]
-        torch_dist.all_gather(parts, padded)
-        merged = torch.stack(parts, dim=1).reshape(longest * self.size, *rows.shape[1:])
-        return merged[:n_total].to(rows.device)
+        merged = torch.empty((n_total, *shape), dtype=rows.dtype, device=rows.device)
+        # In blocks that go straight to their places: what is needed besides the result is one block per rank.
+        block = max(1, GATHER_BYTES // max(1, rows.element_size() * shape.numel() * self.size))
+        for low in range(0, longest, block):
+            high = min(longest, low + block)
+            own = rows[low:high]
+            padded = torch.zeros((high - low, *shape), dtype=rows.dtype, device=self.device)
+            padded[: len(own)] = own
+            parts = [torch.empty_like(padded) for _ in range(self.size)]
+            with self.watch.together("a gathering of rows"):
+                torch_dist.all_gather(parts, padded)
+            for rank, part in enumerate(parts):
+                place = merged[low * self.size + rank : high * self.size : self.size]
+                place.copy_(part[: len(place)])
+        return merged
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average the gradients of a module that is not wrapped by DDP, in place, in one collective."""
@@ -126,7 +183,8 @@ class World:
         if not grads:
             return
         flat = torch.cat([g.reshape(-1) for g in grads]).to(self.device)
-        torch_dist.all_reduce(flat)
+        with self.watch.together("a step"):
+            torch_dist.all_reduce(flat)
         flat /= self.size
         offset = 0
         for grad in grads:

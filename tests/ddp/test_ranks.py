@@ -15,6 +15,7 @@ import pytest
 
 from autoal.errors import AutoALError
 from autoal.processes.launch import Placement, global_rank, local_devices, placed, placement
+from autoal.processes.rendezvous import port_of_step
 from autoal.processes.signals import StopRequest
 from autoal.processes.supervisor import RankFailure, Ranks
 from tests.faults import lives
@@ -129,7 +130,21 @@ def test_slurm_tasks_are_ranks_or_nodes(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MASTER_ADDR", "node-a")
     assert not placed(), "one task per node starts the ranks of its node"
-    assert placement({**CPU2, "num_nodes": 2}) == Placement(2, 2, 1, "node-a", 30007)
+    port = port_of_step({"SLURM_JOB_ID": "30007"})
+    assert placement({**CPU2, "num_nodes": 2}) == Placement(2, 2, 1, "node-a", port)
+
+
+def test_tasks_that_are_not_the_ranks_of_the_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PROCID": "0", "STEP_NUM_TASKS": "2", "STEP_NUM_NODES": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert placement(CPU2) is None, "srun -n2 with two devices is as it should be"
+    with pytest.raises(AutoALError, match=r"2 tasks for an experiment of one process; use srun --ntasks=1, or"):
+        placement({**CPU2, "strategy": "auto", "devices": 1})
+    with pytest.raises(AutoALError, match=r"set trainer.devices=2 trainer.num_nodes=1, or start one task per"):
+        placement({**CPU2, "devices": 4})
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    with pytest.raises(SystemExit):
+        placement({**CPU2, "devices": 4})  # the first task has said it
 
 
 def test_nodes_that_nobody_starts(monkeypatch: pytest.MonkeyPatch) -> None:

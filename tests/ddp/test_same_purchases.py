@@ -27,6 +27,9 @@ STOPPED = (
 )
 """Nothing gets better by that much: a round ends after its second epoch."""
 
+# Each rank keeps its share of the features even of so small a pool, or all of them.
+SPREAD, WHOLE = ("trainer.spread_from_mib=0",), ("trainer.spread_from_mib=64",)
+
 
 def _run(folder: Path, size: int, cfgs: dict[str, dict[str, Any]]) -> None:
     statuses = lives.live_on_ranks(cfgs, folder, size)
@@ -40,12 +43,18 @@ def _rows(run_dir: Path) -> list[dict[str, str]]:
 
 @pytest.mark.ddp
 @pytest.mark.parametrize(
-    ("names", "sizes"),
-    [(("margin", "kcenter", "badge"), (2,)), pytest.param(DETERMINISTIC, SIZES[1:], marks=pytest.mark.slow)],
-    ids=["three", "all"],
+    ("names", "sizes", "kept"),
+    [
+        (("margin", "kcenter", "badge"), (2,), SPREAD),
+        pytest.param(DETERMINISTIC, SIZES[1:], SPREAD, marks=pytest.mark.slow),
+        pytest.param(DETERMINISTIC, SIZES[1:], WHOLE, marks=pytest.mark.slow),
+    ],
+    ids=["three", "all", "all-whole"],
 )
-def test_a_whole_experiment_in_float64(names: tuple[str, ...], sizes: tuple[int, ...], tmp_path: Path) -> None:
-    double = (*ODD, "trainer.precision=64-true", "loop.n_rounds=2", "loop.epochs=3")
+def test_a_whole_experiment_in_float64(
+    names: tuple[str, ...], sizes: tuple[int, ...], kept: tuple[str, ...], tmp_path: Path
+) -> None:
+    double = (*ODD, *kept, "trainer.precision=64-true", "loop.n_rounds=2", "loop.epochs=3")
     cfgs = {name: lives.config(f"strategy={name}", *double) for name in names}
     cfgs["stopped"] = lives.config("strategy=margin", *double, *STOPPED)
     for size in (1, *sizes):
@@ -69,7 +78,7 @@ def test_a_whole_experiment_in_float64(names: tuple[str, ...], sizes: tuple[int,
 @pytest.mark.slow
 def test_every_strategy_buys_the_same_given_the_same_weights(tmp_path: Path) -> None:
     # One epoch in float64 from equal weights: what differs between the ranks' networks is the last bit.
-    once = (*ODD, "trainer.precision=64-true", "loop.n_rounds=1", "loop.epochs=1")
+    once = (*ODD, *SPREAD, "trainer.precision=64-true", "loop.n_rounds=1", "loop.epochs=1")
     names = [n for n in choices("strategy") if n not in DETERMINISTIC and not n.startswith("autoal")]
     cfgs = {n: lives.config(f"strategy={n}", *once) for n in names}
     for name, options in TINY.items():
@@ -95,3 +104,14 @@ def test_float32_agrees_within_noise(tmp_path: Path) -> None:
         for size in SIZES[1:]:
             other = [float(r["test_acc"]) for r in _rows(tmp_path / f"on{size}" / name)]
             assert other == pytest.approx(alone, abs=tolerance)
+
+
+@pytest.mark.ddp
+def test_a_rank_without_rows_in_mixed_precision(tmp_path: Path) -> None:
+    # Two samples are left for three ranks; the others' outputs come from a network under autocast.
+    few = ("loop.n_init=1198", "loop.n_query=2", "loop.n_rounds=1", "loop.epochs=1", "loop.batch_size=600")
+    options = (*few, *SPREAD, "trainer.precision=bf16-mixed")
+    cfgs = {name: lives.config(f"strategy={name}", *options) for name in ("kcenter", "bald")}
+    _run(tmp_path, 3, cfgs)
+    for name in cfgs:
+        assert sorted(i for _, i in lives.bought(tmp_path / name)) == list(range(1200)), name

@@ -22,6 +22,9 @@ def _check(rank: int, size: int) -> None:
     for n in (1, 2, 5, 7, 12):  # fewer rows than ranks, and rests of every kind
         rows = torch.arange(2 * n, dtype=torch.float64).reshape(n, 2)
         assert torch.equal(world.gather_rows(world.shard(rows), n), rows)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("autoal.distributed.GATHER_BYTES", 16 * size * 2)  # two rows of each rank at a time
+            assert torch.equal(world.gather_rows(world.shard(rows), n), rows)
         total = world.sum(torch.tensor([float(len(world.shard(rows)))]))
         assert total.item() == n, "every row belongs to exactly one rank"
     assert world.largest([rank, -rank]) == [size - 1, 0]

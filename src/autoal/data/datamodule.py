@@ -40,6 +40,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             training split comes first.
         prefetch: Batches fetched ahead for sources that stay off the device.
         features: Folder of static features; None: the inputs themselves where they are vectors.
+        spread_from: Bytes of a pool's features from which each rank keeps a share alone.
         oracle: Makes the oracle from the training split's targets.
 
     Attributes:
@@ -60,6 +61,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         max_device_bytes: int = 4 << 30,
         prefetch: int = 2,
         features: str | None = None,
+        spread_from: int = 64 << 20,
         oracle: Callable[[Tensor], Oracle] = Oracle,
     ) -> None:
         super().__init__()
@@ -72,6 +74,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.transform = InputTransform(dataset.info, augmentations)
         self.max_device_bytes = max_device_bytes
         self.prefetch = prefetch
+        self.spread_from = spread_from
         self._features = features
         self._make_oracle = oracle
         self.static: StaticFeatures | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import lightning.pytorch as pl
@@ -27,6 +27,7 @@ from autoal.loop.validation import Validation
 from autoal.loop.view import PlainView
 from autoal.models.classifier import Classifier
 from autoal.processes.signals import Stopped, StopRequest
+from autoal.processes.watch import Watch
 from autoal.query.contract import QueryStrategy, Selection
 from autoal.rundir.checkpoints import FORMAT, STAMP
 from autoal.rundir.directory import RunDir
@@ -59,6 +60,7 @@ class ActiveLearning(Checkpoint):
         stop: Where stop signals arrive; None: nobody can ask the loop to stop.
         stamp: What checkpoints say about data set and machine.
         callbacks: Further Lightning callbacks, which the trainer calls too.
+        watch: Watches over the other ranks; None: nobody does.
         n_test: Test labels that are bought at the start.
         people: Those who answer; None: a simulated oracle.
 
@@ -78,6 +80,7 @@ class ActiveLearning(Checkpoint):
         stop: StopRequest | None = None,
         stamp: Mapping[str, Any] | None = None,
         callbacks: Sequence[pl.Callback] = (),
+        watch: Watch | None = None,
         n_test: int = 0,
         people: Session | None = None,
     ) -> None:
@@ -103,6 +106,7 @@ class ActiveLearning(Checkpoint):
         self._started = time.monotonic()
         self._seconds_before = 0.0
         self._stop = StopAgreement(stop or StopRequest())
+        self._watch = watch or Watch()
         self._steps_done = 0
         self._steps = self.steps_before = 0
         self._trained: float | None = None
@@ -118,7 +122,7 @@ class ActiveLearning(Checkpoint):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Learn this rank's place, move the data, and keep the initial weights."""
         device = trainer.strategy.root_device
-        world = World.join(trainer.global_rank, trainer.world_size, device)
+        world = World.join(trainer.global_rank, trainer.world_size, device, self._watch)
         self.data.place(device, world)
         self._stop.place(world)
         self.task.device = device
@@ -131,6 +135,7 @@ class ActiveLearning(Checkpoint):
         hook = pl_module.hook
         # Only now has Lightning converted the network to the trainer's precision.
         self.task.dtype = next(pl_module.net.parameters()).dtype
+        self.task.precision = trainer.precision_plugin
         if hook is not None:
             self.data.extra_samples = hook.extra_samples
         self.view.start(self._title(), self.loop.n_rounds + 1)
@@ -172,10 +177,17 @@ class ActiveLearning(Checkpoint):
         self._stop.request.install()
         self._stop.request.wait()
 
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Begin a step, in whose backward pass the ranks wait for each other."""
+        self._watch.begin("a training step")
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the step; save and leave if a signal asked for it."""
+        self._watch.end()
         self._steps_done += 1
         signum = self._stop.step_done()
         if signum and not trainer.is_last_batch and not trainer.should_stop:
@@ -313,16 +325,25 @@ class ActiveLearning(Checkpoint):
         """Time a phase into ``seconds_<name>`` and show its progress."""
         self.view.phase(name)
         start = time.perf_counter()
-        yield lambda done, total: self.view.progress(name, done, total)
+
+        def progress(done: int, total: int) -> None:
+            self._watch.beat()
+            self.view.progress(name, done, total)
+
+        yield progress
         self.records.add_seconds(name, time.perf_counter() - start)
 
     # --- checkpoints -----------------------------------------------------------------------------------
 
     def _save(self, trainer: pl.Trainer) -> None:
-        if self.data.world.is_main:
+        world = self.data.world
+        if world.is_main:
             self.run_dir.check()
         self._steps = self.steps_before + trainer.global_step
-        trainer.save_checkpoint(self.run_dir.checkpoint)
+        # Rank 0 may have written figures and loggers' files meanwhile.
+        world.meet("a checkpoint")
+        with nullcontext() if world.is_main else self._watch.together("rank 0's checkpoint"):
+            trainer.save_checkpoint(self.run_dir.checkpoint)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

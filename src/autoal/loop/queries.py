@@ -16,6 +16,7 @@ from autoal.query.interactive import AnswerFn
 from autoal.query.truth import truth_of
 from autoal.rng import generator, stream_seed
 from autoal.training.inference import Needs, pool_pass
+from autoal.training.precision import exact
 from autoal.training.task import Task
 
 Suggestions = dict[int, tuple[int, float]]
@@ -41,15 +42,18 @@ class Queries:
         self.suggestions: Suggestions = {}
 
     def ask(self, net: Classifier, answer: AnswerFn | None = None) -> Selection:
-        """Run the pool through the network and let the strategy choose.
+        """Run the pool through the network and let the strategy choose, in float32 at least.
 
         Args:
             net: The round's classifier.
             answer: Buys one label, for a strategy that asks inside a batch.
         """
-        selection, logits = self._choose(net, self._task.data.pool.unlabelled, self._n_query, answer)
+        with exact(self._task.device, self._task.dtype):
+            selection, logits = self._choose(net, self._task.data.pool.unlabelled, self._n_query, answer)
         self._predictions = logits.argmax(1).cpu()
         self.suggestions = _suggestions(selection, logits)
+        # Ranks that choose each by themselves may be far apart.
+        self._task.data.world.meet("the end of a query")
         # All ranks hold the same outputs and streams; rank 0's word rules out a difference of rounding.
         return self._task.data.world.broadcast(selection)
 
@@ -70,7 +74,8 @@ class Queries:
             )
             return Selection(rest[order[:n]], torch.full((n,), torch.nan, dtype=torch.float64), {})
         state = copy.deepcopy(self._strategy.state_dict())
-        spares, logits = self._choose(net, rest, n)
+        with exact(self._task.device, self._task.dtype):
+            spares, logits = self._choose(net, rest, n)
         self._strategy.load_state_dict(state)
         self.suggestions |= _suggestions(spares, logits)
         return self._task.data.world.broadcast(spares)

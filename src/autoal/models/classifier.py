@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from autoal.kernels.checks import compute_dtype
 from autoal.models.base import Backbone
 from autoal.rng import sample_uniform
 
@@ -101,11 +102,15 @@ class Classifier(nn.Module):
             chunk: Rows per matrix product.
 
         Returns:
-            Logits of shape ``(T, N, C)``.
+            Logits of shape ``(T, N, C)``, float32 at least.
         """
         ids = torch.arange(n_samples, device=embedding.device)
         keep = sample_uniform(key, ids, embedding.shape[1]) >= self.dropout
-        masks = keep.to(self.head.weight.dtype) / (1.0 - self.dropout)
-        weights = self.head.weight[None] * masks[:, None, :]
-        parts = [torch.matmul(rows.to(weights.dtype), weights.transpose(1, 2)) for rows in embedding.split(chunk)]
-        return torch.cat(parts, dim=1) + self.head.bias
+        head, dtype = self.head, compute_dtype(self.head.weight)
+        masks = keep.to(dtype) / (1.0 - self.dropout)
+        weights = (head.weight.to(dtype)[None] * masks[:, None, :]).transpose(1, 2)
+        logits = torch.empty((n_samples, len(embedding), weights.shape[2]), dtype=dtype, device=embedding.device)
+        for low in range(0, len(embedding), chunk):
+            rows = slice(low, low + chunk)
+            logits[:, rows] = torch.matmul(embedding[rows].to(dtype), weights)
+        return logits.add_(head.bias.to(dtype))

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from autoal.console.invocation import VARIABLE, program
 from autoal.errors import AutoALError
 from autoal.files import write_json
+from autoal.processes.cores import cores
+from autoal.processes.rendezvous import LISTENER, listen, port_of_step
 from autoal.processes.signals import StopRequest
 from autoal.processes.supervisor import RankFailure, Ranks
 
@@ -38,7 +39,7 @@ class Placement:
         nodes: Machines.
         node: This machine, ``0 <= node < nodes``.
         address: Where rank 0 listens.
-        port: The port it listens on.
+        port: The port it listens on; 0: a free one, which the ranks are told when it is bound.
     """
 
     local: int
@@ -78,14 +79,40 @@ def placement(trainer: Mapping[str, Any]) -> Placement | None:
     Raises:
         AutoALError: If the devices make no sense, or nothing says where the other machines are.
     """
+    if placed_by_slurm():
+        _check_tasks(trainer)
     if placed() or trainer.get("strategy") not in MULTI_PROCESS_STRATEGIES:
         return None
     local, nodes = local_devices(trainer), int(trainer.get("num_nodes") or 1)
     if local * nodes == 1:
         return None
     if nodes == 1:
-        return Placement(local, port=_free_port())
+        return Placement(local)
     return _node_of_several(local, nodes)
+
+
+def _check_tasks(trainer: Mapping[str, Any]) -> None:
+    """Refuse a SLURM step whose tasks are not the ranks of the config, in one line of its first task."""
+    env = os.environ
+    tasks, nodes = int(env["SLURM_STEP_NUM_TASKS"]), int(env.get("SLURM_STEP_NUM_NODES", "1"))
+    message = ""
+    if trainer.get("strategy") not in MULTI_PROCESS_STRATEGIES:
+        message = (
+            f"srun has started {tasks} tasks for an experiment of one process; use srun --ntasks=1, or "
+            f"trainer=ddp trainer.devices={tasks // nodes} trainer.num_nodes={nodes}"
+        )
+    else:
+        local, machines = local_devices(trainer), int(trainer.get("num_nodes") or 1)
+        if (local * machines, machines) != (tasks, nodes):
+            message = (
+                f"srun has started {tasks} tasks on {nodes} nodes, but the trainer means {machines} nodes with "
+                f"{local} devices each; set trainer.devices={tasks // nodes} trainer.num_nodes={nodes}, or start "
+                "one task per node"
+            )
+    if message and global_rank() == 0:
+        raise AutoALError(message)
+    if message:
+        sys.exit(1)
 
 
 def local_devices(trainer: Mapping[str, Any]) -> int:
@@ -121,9 +148,7 @@ def _count_gpus(required: bool) -> int:
 
 def _node_of_several(local: int, nodes: int) -> Placement:
     if "SLURM_NODEID" in os.environ:
-        job = int(os.environ["SLURM_JOB_ID"]) + int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-        # The same on every machine without asking, and another one for each job that shares them.
-        port = int(os.environ.get("MASTER_PORT", 20000 + job % 20000))
+        port = port_of_step(os.environ)
         address = os.environ.get("MASTER_ADDR") or _first_host(os.environ["SLURM_JOB_NODELIST"])
         return Placement(local, nodes, int(os.environ["SLURM_NODEID"]), address, port)
     if {"MASTER_ADDR", "MASTER_PORT", "NODE_RANK"} <= os.environ.keys():
@@ -142,12 +167,6 @@ def _first_host(nodelist: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         raise AutoALError(f"cannot tell the first machine of {nodelist} ({error}); set MASTER_ADDR") from error
     return done.stdout.split()[0]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -201,12 +220,18 @@ def run_ranks(
         job_file = Path(folder) / "job.json"
         job_file.write_text(json.dumps(asdict(job)), encoding="utf-8")
         command = [sys.executable, "-m", "autoal.run.rank", str(job_file)]
-        ranks = Ranks(command, [_environment(place, i) for i in range(place.local)], Path(folder))
+        # Bound before anybody is told of it: no other job can take the port meanwhile.
+        listener = listen(place.address) if place.nodes == 1 else None
+        if listener is not None:
+            place = replace(place, port=int(listener.getsockname()[1]))
+        environments = [_environment(place, i) for i in range(place.local)]
+        if listener is not None:
+            environments[0][LISTENER] = str(listener.fileno())
+        ranks = Ranks(command, environments, Path(folder), listener)
         try:
             signum = ranks.run(stop)
         except RankFailure as failure:
-            if failure.unexplained:
-                _mark_failed(run_dir, str(failure))
+            mark_failed(run_dir, str(failure), running=not failure.unexplained)
             raise AutoALError(str(failure)) from failure
         if signum:
             stop.leave(signum, main=place.node == 0)
@@ -219,18 +244,23 @@ def _environment(place: Placement, local_rank: int) -> dict[str, str]:
     env["MASTER_ADDR"], env["MASTER_PORT"] = place.address, str(place.port)
     env["WORLD_SIZE"], env["NODE_RANK"] = str(place.world_size), str(place.node)
     env["LOCAL_RANK"], env["RANK"] = str(local_rank), str(place.node * place.local + local_rank)
-    cores = len(os.sched_getaffinity(0))
     # Each process would take every core for its threads, and they would wait for each other.
-    env.setdefault("OMP_NUM_THREADS", str(max(1, cores // place.local)))
+    env.setdefault("OMP_NUM_THREADS", str(max(1, cores() // place.local)))
     return env
 
 
-def _mark_failed(run_dir: Path, message: str) -> None:
-    """Write into the summary what ended the run, which a killed rank 0 could not."""
+def mark_failed(run_dir: Path, message: str, running: bool = False) -> None:
+    """Write into the summary what ended the run, which a killed rank 0 could not.
+
+    Args:
+        run_dir: The run directory.
+        message: What ended it.
+        running: Only if the summary knows nothing of an end yet.
+    """
     path = run_dir / "summary.json"
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return  # it died before there was a summary
-    if summary.get("status") != "finished":
+    if summary.get("status") == "running" or (not running and summary.get("status") != "finished"):
         write_json(path, {**summary, "status": "failed", "message": message})

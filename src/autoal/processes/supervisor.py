@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,8 +19,12 @@ from autoal.processes.signals import EXIT_INTERRUPTED, EXIT_STOPPED, StopRequest
 LEAVE_PATIENCE = 15.0
 """Seconds that the other ranks get to notice that one has gone, before they are killed."""
 
-STOP_PATIENCE = 120.0
-"""Seconds that the other ranks get to save when one has saved and stopped."""
+STOP_PATIENCE = 40.0
+"""Seconds that the other ranks get to leave when one has saved and stopped.
+
+Together with what the step and the save take before, less than the warning that a batch system gives: the job must
+be requeued before its time is over.
+"""
 
 TELL_AFTER = 10.0
 """Seconds after which ranks that have not stopped along with one are told to.
@@ -53,12 +58,20 @@ class Ranks:
         command: What each rank runs.
         environments: The environment of each.
         folder: A scratch folder, where rank r reports in ``rank<r>.json``.
+        listener: A socket that the first rank inherits; None: there is none.
     """
 
-    def __init__(self, command: Sequence[str], environments: Sequence[Mapping[str, str]], folder: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environments: Sequence[Mapping[str, str]],
+        folder: Path,
+        listener: socket.socket | None = None,
+    ) -> None:
         self._command = list(command)
         self._environments = environments
         self._folder = folder
+        self._listener = listener
         self._processes: list[subprocess.Popen[bytes]] = []
         self._killed: set[int] = set()
 
@@ -101,8 +114,11 @@ class Ranks:
                     stdout=None if i == 0 else subprocess.DEVNULL,
                     stderr=None if i == 0 else err,
                     start_new_session=True,
+                    pass_fds=() if i or self._listener is None else (self._listener.fileno(),),
                 )
             self._processes.append(process)
+        if self._listener is not None:
+            self._listener.close()  # the first rank has it now
 
     def _pass_on(self, stop: StopRequest, signum: int, frame: FrameType | None) -> None:
         stop.signum = stop.signum or signum

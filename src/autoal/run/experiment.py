@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -40,10 +41,12 @@ from autoal.loop.epochs import published
 from autoal.loop.settings import LoopConfig
 from autoal.loop.view import make_view
 from autoal.models.build import ClassifierFactory, plan_backbone
-from autoal.processes.launch import global_rank
+from autoal.processes.launch import global_rank, mark_failed
 from autoal.processes.signals import Stopped, StopRequest
+from autoal.processes.watch import Watch
 from autoal.query.contract import QueryStrategy, check_oracle
 from autoal.query.registry import build as build_strategy
+from autoal.run.lost import blame, say_lost
 from autoal.run.machine import check_stamp, machine, take_threads
 from autoal.run.summary import summary
 from autoal.rundir.checkpoints import Found, find_checkpoint
@@ -73,6 +76,8 @@ class Experiment:
         overrides: The command line's overrides, for the record.
         trust: What a command that resumes the run has to name as trusted.
         listeners: Told what happens; made when the run starts, on rank 0.
+        on_lost: Told the line that names a rank that is lost, and whether this rank is the one to say it; then
+            the process ends.
         n_test: Test labels that are bought at the start.
         people: Those who answer; None: a simulated oracle.
     """
@@ -87,6 +92,7 @@ class Experiment:
     overrides: Sequence[str] = ()
     trust: Sequence[str] = ()
     listeners: list[RunListener] = field(default_factory=list)
+    on_lost: Callable[[str, bool], None] = say_lost
     n_test: int = 0
     people: Session | None = None
 
@@ -139,6 +145,7 @@ class Experiment:
             max_device_bytes=int(placing.data_on_device_gib * 2**30),
             prefetch=placing.prefetch,
             features=cfg.get("features"),
+            spread_from=int(placing.spread_from_mib * 2**20),
             oracle=Oracle if people is None else People,
         )
         data.setup()
@@ -153,7 +160,9 @@ class Experiment:
         check_oracle(strategy, data.oracle)
         loop.check_pool(len(data.pool.unlabelled), n_test)
         factory = ClassifierFactory(cfg["backbone"], dataset.info)
-        task = Task(factory, recipe, data, seed, loop.epochs, loop.stop_train_acc)
+        task = Task(
+            factory, recipe, data, seed, loop.epochs, loop.stop_train_acc, sync_batchnorm=placing.sync_batchnorm
+        )
         module = LitClassifier(task.initial_net(), recipe, strategy.training_hook(task))
         strategy.check(module.net)
         recipe.optimizer(module.net.parameters())  # some optimisers refuse some networks
@@ -176,7 +185,8 @@ class Experiment:
             AutoALError: For an error of the user or the world; the summary says ``failed``.
         """
         stop = StopRequest()
-        callback = self._callback(stop)
+        watch = Watch(60 * float(self.config["trainer"]["timeout_min"]), self._lost)
+        callback = self._callback(stop, watch)
         trainer = self._trainer(callback)
         stop.install()
         try:
@@ -190,20 +200,26 @@ class Experiment:
             stop.check()
             self._fit(resume, found, callback, trainer)
             status = "finished"
-        except BaseException as error:
+        except BaseException as caught:
+            with stop.closing():
+                error = blame(caught, watch)
             # Another rank may have been the one that was told to stop; a save that failed is a failure.
             signum = error.signum if isinstance(error, Stopped) else stop.signum
             signum = 0 if isinstance(error, AutoALError) else signum
             if isinstance(error, Waiting):
                 status, message, signum = "waiting", error.line(self.run_dir.path), 0
-            elif not signum:
+            watch.leave(message or first_line(error), signum)
+            if status != "waiting" and not signum:
                 message = first_line(error)
                 self._keep_traceback(error)
-                raise
-            else:
+                if error is caught:
+                    raise
+                raise error from caught
+            if status != "waiting":
                 # A rank that was told to stop takes others with it, whose connections then break.
                 status, message = "interrupted", f"continue with: {self._resume_command()}"
         finally:
+            watch.leave()
             said = self._close(status, message, callback, trainer, stop)
         if status == "interrupted":
             if self._main:
@@ -215,6 +231,14 @@ class Experiment:
         elif self._main:
             self._farewell(callback, said)
         return said
+
+    def _lost(self, line: str, speaking: bool) -> None:
+        """End this process at once: its main thread waits for a rank that is lost."""
+        log.info("%s", line)
+        if self._main:
+            mark_failed(self.run_dir.path, line)
+        self.on_lost(line, speaking)
+        os._exit(1)
 
     def _keep_traceback(self, error: BaseException) -> None:
         """Write what nobody expected into ``train.log`` and say in a note of the error that it is there."""
@@ -323,7 +347,7 @@ class Experiment:
         """Whether this is the process that writes files."""
         return global_rank() == 0
 
-    def _callback(self, stop: StopRequest) -> ActiveLearning:
+    def _callback(self, stop: StopRequest, watch: Watch | None = None) -> ActiveLearning:
         title = f"{self.config['dataset']['name']}, {self.strategy.name}, seed {self.task.seed}"
 
         files = FileListener(title, self.strategy.write_figures)
@@ -338,6 +362,7 @@ class Experiment:
             self.listeners,
             stop,
             callbacks=self.callbacks,
+            watch=watch,
             n_test=self.n_test,
             people=self.people,
         )

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     job = Job(**json.loads(path.read_text(encoding="utf-8")))
     end_with(job.parent)
     try:
-        summary = _run(job)
+        summary = _run(job, lambda line, speaking: _report(path, {"error": line, "explained": False}))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except SystemExit as end:
@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # where the peers are gone, and on which no thread is left to end it.
         return end.code if isinstance(end.code, int) else 1
     except AutoALError as error:
-        _report(path, {"error": str(error), "explained": True})
+        from autoal.run.lost import LostRank  # it imports torch
+
+        _report(path, {"error": str(error), "explained": not isinstance(error, LostRank)})
         return 1
     except Exception as error:
         if not getattr(error, "__notes__", None):
@@ -47,12 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(job: Job) -> dict[str, Any]:
+def _run(job: Job, on_lost: Callable[[str, bool], None]) -> dict[str, Any]:
     from autoal.logs import quiet
     from autoal.run.experiment import Experiment  # after the parent is watched: the import takes seconds
 
     quiet()
     built = Experiment.build(job.config, Path(job.run_dir), job.overrides, job.resume, job.trust)
+    built.on_lost = on_lost
     return built.run(job.resume)
 
 

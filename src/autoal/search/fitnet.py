@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from autoal.search.networks import Fetch, freeze_batch_statistics
 from autoal.search.options import SearchOptions
 from autoal.search.steps import REPORT_EVERY, Share, make_optimizer
 from autoal.training.inference import ProgressFn
+from autoal.training.precision import Mixed
 
 
 @dataclass
@@ -30,6 +31,7 @@ class FitNetTrainer:
         options: Learning rate and weight decay.
         seed: Seed of the dropout streams.
         counts: Counts forward passes.
+        mixed: In which precision it is trained.
     """
 
     net: Classifier
@@ -38,6 +40,7 @@ class FitNetTrainer:
     options: SearchOptions
     seed: int
     counts: Counts
+    mixed: Mixed = field(default_factory=Mixed)
     steps: int = 0
 
     def __post_init__(self) -> None:
@@ -52,12 +55,13 @@ class FitNetTrainer:
         for step, rows in zip(range(steps), batches, strict=False):
             mine = self.share.world.shard(rows)
             self.net.train()
-            out = self.net(self.fetch(ids[mine]), self._key(ids[mine], targets.device))
+            with self.mixed.forward():
+                out = self.net(self.fetch(ids[mine]), self._key(ids[mine], targets.device))
             losses = nn.functional.cross_entropy(
                 out.logits.float(), targets[mine.to(targets.device)], reduction="none"
             )
             value = self.share.whole(losses, len(rows)).mean()
-            self.share.step(value, self.parameters, self.optimizer)
+            self.share.step(value, self.parameters, self.optimizer, self.mixed)
             self._count(len(rows))
             if step == steps - 1:
                 loss = float(value.detach())
@@ -87,10 +91,11 @@ class FitNetTrainer:
         own, labels = ids[mine], targets[here]
         self.net.train()
         freeze_batch_statistics(self.net)
-        out = self.net(self.fetch(own[open_.cpu()]), self._key(own[open_.cpu()], targets.device))
+        with self.mixed.forward():
+            out = self.net(self.fetch(own[open_.cpu()]), self._key(own[open_.cpu()], targets.device))
         losses = torch.zeros(len(own), device=targets.device)
         losses[open_] = nn.functional.cross_entropy(out.logits.float(), labels[open_], reduction="none")
-        with torch.no_grad():
+        with torch.no_grad(), self.mixed.forward():
             logits = torch.empty((len(own), out.logits.shape[1]), device=targets.device)
             logits[open_] = self.net.head(out.embedding).float()
             if not bool(open_.all()):
@@ -99,7 +104,7 @@ class FitNetTrainer:
         loss = (self.share.whole(losses, len(ids)) * gates).mean()
         # Without any open gate a step would be the optimiser's momentum and weight decay alone.
         if bool((gates > 0).any()):
-            self.share.step(loss, self.parameters, self.optimizer)
+            self.share.step(loss, self.parameters, self.optimizer, self.mixed)
         self._count(len(ids))
         return loss.detach(), clean
 

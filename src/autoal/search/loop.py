@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -26,6 +27,7 @@ from autoal.search.options import SearchOptions
 from autoal.search.scoring import OBJECTIVES, combine
 from autoal.search.steps import REPORT_EVERY, Share, make_optimizer
 from autoal.training.inference import ProgressFn
+from autoal.training.precision import Mixed
 
 Source = GlobalWeights | SearchNet
 
@@ -65,6 +67,7 @@ class Search:
         world: All processes.
         generator: Draws of the mixture's samples.
         counts: Counts forward passes.
+        mixed: Makes the precision of each optimiser's steps.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Search:
         world: World,
         generator: torch.Generator,
         counts: Counts,
+        mixed: Callable[[], Mixed] = Mixed,
     ) -> None:
         self.options, self.half, self.source, self.fitnet = options, half, source, fitnet
         self.fetch, self.prior, self.world, self.generator, self.counts = fetch, prior, world, generator, counts
@@ -94,6 +98,7 @@ class Search:
         self.optimizer = make_optimizer(
             options.searchnet_optimizer, self.parameters, options.learning_rate, options.weight_decay
         )
+        self.mixed, self.predictor_mixed = mixed(), mixed()
         module = source.loss_prediction if isinstance(source, SearchNet) else None
         self.predictor = module
         if module is not None:
@@ -164,7 +169,8 @@ class Search:
         """
         options = self.options
         losses = self.losses[rows]
-        out = self.weigh(rows)
+        with self.mixed.forward():
+            out = self.weigh(rows)
         logits = self.sharing.whole(out.logits, len(rows)).float()
         weights = self.objective.weights(logits)
         scores = combine(weights, self.half.votes[rows])
@@ -190,16 +196,19 @@ class Search:
         """Update SearchNet on a batch (Eq. 8); returns its stage features, detached."""
         loss, pooled = self.searchnet_loss(rows)
         if loss.requires_grad:
-            self.sharing.step(loss, self.parameters, self.optimizer)
+            self.sharing.step(loss, self.parameters, self.optimizer, self.mixed)
         return pooled
 
     def predictor_step(self, rows: Tensor, pooled: list[Tensor]) -> None:
         """Update the loss-prediction module on the features and losses of SearchNet's last batch."""
         assert self.predictor is not None
-        predicted = self.sharing.whole(self.predictor(pooled), len(rows)).float()
+        with self.predictor_mixed.forward():
+            own = self.predictor(pooled)
+        predicted = self.sharing.whole(own, len(rows)).float()
         loss = ranking_loss(predicted, self.losses[rows])
         self.log.add("search_ranking", loss)
-        self.sharing.step(loss, list(self.predictor.parameters()), self.predictor_optimizer)
+        parameters = list(self.predictor.parameters())
+        self.sharing.step(loss, parameters, self.predictor_optimizer, self.predictor_mixed)
 
     def fitnet_step(self, rows: Tensor) -> None:
         """Update FitNet on a batch gated by SearchNet (Eq. 7)."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from autoal.distributed import World
 from autoal.search.networks import has_batch_statistics
+from autoal.training.precision import Mixed
 
 REPORT_EVERY = 10
 """Steps between two words on the progress."""
@@ -43,13 +44,15 @@ class Share:
         rows[self.world.rank :: self.world.size] = mine
         return rows
 
-    def step(self, loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+    def step(
+        self, loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer, mixed: Mixed
+    ) -> None:
         """Take an optimiser step on a loss of :meth:`whole` outputs, the same on every rank."""
         optimizer.zero_grad(set_to_none=True)
         # Each rank holds the gradient of its rows alone: their sum is the gradient of the loss.
-        (loss * self.world.size).backward()
+        mixed.scaled(loss * self.world.size).backward()
         self.everyone.average_gradients(parameters)
-        optimizer.step()
+        mixed.step(optimizer)
 
 
 def make_optimizer(

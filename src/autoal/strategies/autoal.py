@@ -216,6 +216,7 @@ class AutoAL(QueryStrategy):
                     task.data.world,
                     ctx.generator("mixture", cycle),
                     counts,
+                    task.mixed,
                 )
                 columns |= search.run(options.steps, progress)
                 task.data.world.sync_buffers(source)
@@ -257,7 +258,7 @@ class AutoAL(QueryStrategy):
         if "fitnet" in self.options.keep and "fitnet" in self._kept:
             net.load_state_dict(self._kept["fitnet"])
         seed = ctx.stream_seed("fitnet", "dropout", cycle)
-        return net, FitNetTrainer(net, fetch, task.data.world, self.options, seed, counts)
+        return net, FitNetTrainer(net, fetch, task.data.world, self.options, seed, counts, task.mixed())
 
     def _keep(self, source: Source, fitnet: Classifier) -> None:
         nets: dict[str, torch.nn.Module] = {"searchnet": source, "fitnet": fitnet}

@@ -29,11 +29,11 @@ class _Disagreement(ScoreStrategy):
     @property
     def needs(self) -> Needs:
         """T MC-dropout samples."""
-        return Needs(mc_samples=self.n_samples)
+        return Needs(mc_samples=self.n_samples, spread=True)
 
     def score(self, ctx: QueryContext) -> Tensor:
         """Apply the kernel to the MC logits."""
-        return type(self).kernel(ctx.mc_logits)
+        return ctx.world.gather_rows(type(self).kernel(ctx.mc_logits), len(ctx.unlabelled))
 
 
 @register("bald")

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from autoal import kernels
 from autoal.config.values import Count
+from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.query.contract import QueryContext, ScoreStrategy, StrategyInfo
 from autoal.query.registry import register
@@ -43,15 +44,23 @@ class EPIG(ScoreStrategy):
     @property
     def needs(self) -> Needs:
         """T MC-dropout samples; a mask is shared by all samples, as a joint prediction needs."""
-        return Needs(mc_samples=self.n_samples)
+        return Needs(mc_samples=self.n_samples, spread=True)
 
     def score(self, ctx: QueryContext) -> Tensor:
         """Return the expected predictive information gain."""
-        mc = ctx.mc_logits
-        targets = mc
-        if self.n_targets is not None and self.n_targets < len(ctx.unlabelled):
+        mc, size = ctx.mc_logits, len(ctx.unlabelled)
+        rows = torch.arange(size)
+        if self.n_targets is not None and self.n_targets < size:
             luck = sample_uniform(ctx.stream_seed("targets"), ctx.unlabelled.ids, 1)[:, 0]
             rows = torch.sort(torch.sort(luck, stable=True).indices[: self.n_targets]).values
-            targets = mc[:, rows.to(mc.device)]
+        targets = mc if len(rows) == mc.shape[1] else _targets(mc, rows.to(mc.device), ctx.world)
         with ctx.phase("score"):
-            return kernels.epig(mc, targets, self.top_classes)
+            return ctx.world.gather_rows(kernels.epig(mc, targets, self.top_classes), size)
+
+
+def _targets(mc: Tensor, rows: Tensor, world: World) -> Tensor:
+    """Return the logits of some rows of the pool ``(T, m, C)`` on every rank, from those who have them."""
+    mine = rows % world.size == world.rank
+    out = mc.new_zeros(mc.shape[0], len(rows), mc.shape[2])
+    out[:, mine] = mc[:, rows[mine] // world.size]
+    return world.sum(out)

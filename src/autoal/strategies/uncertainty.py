@@ -74,11 +74,12 @@ class _MeanUncertainty(_Uncertainty):
     @property
     def needs(self) -> Needs:
         """T MC-dropout samples."""
-        return Needs(mc_samples=self.n_samples)
+        return Needs(mc_samples=self.n_samples, spread=True)
 
     def score(self, ctx: QueryContext) -> Tensor:
         """Apply the kernel to the log of the mean probability."""
-        return type(self).kernel(uncertainty.mean_log_prob(ctx.mc_logits))
+        score = type(self).kernel(uncertainty.mean_log_prob(ctx.mc_logits))
+        return ctx.world.gather_rows(score, len(ctx.unlabelled))
 
 
 _MC = "Gal, Islam, Ghahramani: Deep Bayesian Active Learning with Image Data"

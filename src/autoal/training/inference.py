@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
 from autoal.errors import unknown_name
+from autoal.kernels.checks import compute_dtype
 from autoal.models.classifier import Classifier
 
 FEATURES = ("classifier", "static")
@@ -31,8 +32,9 @@ class Needs:
         mc_samples: Number T of Monte-Carlo dropout samples (0: none).
         labelled: The same outputs for the labelled samples.
         static: Features that do not come from the classifier.
-        spread: On several ranks each may keep the embeddings of its own share alone. Counts for a strategy
-            by itself: one that is built of others looks at all rows.
+        spread: On several ranks each may keep embeddings and Monte-Carlo logits of its own share alone, where the
+            pool is large enough to gain by it. Counts for a strategy by itself: one that is built of others looks
+            at all rows.
     """
 
     embeddings: bool = False
@@ -74,11 +76,11 @@ class PoolOutputs:
 
     Attributes:
         ids: Sample ids, int64, ``(N,)``, CPU.
-        logits: ``(N, C)``.
+        logits: ``(N, C)``, float32 at least, as all of these numbers.
         embeddings: ``(N, D)`` or None; where ``spread`` is set, this rank's share of them.
-        mc_logits: ``(T, N, C)`` or None.
-        spread: Over whom the embeddings are spread, as :meth:`~autoal.distributed.World.shard` deals them; None:
-            every rank has them all.
+        mc_logits: ``(T, N, C)`` or None; likewise.
+        spread: Over whom embeddings and ``mc_logits`` are spread, as :meth:`~autoal.distributed.World.shard` deals
+            them; None: every rank has them all.
     """
 
     ids: Tensor
@@ -130,7 +132,8 @@ def pool_pass(
 ) -> PoolOutputs:
     """Run the network once over ``ids`` and return the same outputs on every rank.
 
-    The network is not changed: eval mode, eval transform, no random state touched.
+    The network is not changed: eval mode, eval transform, no random state touched. It runs in the type of its
+    parameters, without autocast, and what it says is kept in float32 at least: picks hang on small differences.
 
     Args:
         net: The classifier, on its device.
@@ -143,27 +146,31 @@ def pool_pass(
     """
     device = next(net.parameters()).device
     dtype = network_dtype(net)
+    kept = compute_dtype(net.head.weight)
     world = data.world
     loader = data.eval_loader(split, ids)
     logits: list[Tensor] = []
     embeddings: list[Tensor] = []
     done = 0
     keep_embeddings = needs.embeddings or needs.mc_samples > 0
-    with evaluating(net):
+    with evaluating(net), torch.autocast(device.type, enabled=False):
         for raw in loader:
             out = net(data.transform.eval(raw.to(device), dtype))
-            logits.append(out.logits)
+            embedding = out.embedding.to(kept)
+            logits.append(out.logits if dtype == kept else _head(net, embedding))
             if keep_embeddings:
-                embeddings.append(out.embedding)
+                embeddings.append(embedding)
             done += len(raw)
             if progress is not None:
                 progress(done, len(loader.ids))
         n_classes, width = net.head.out_features, net.embedding_dim
-        all_logits = world.gather_rows(_cat(logits, n_classes, device, dtype), len(ids))
+        all_logits = world.gather_rows(_cat(logits, n_classes, device, kept), len(ids))
         all_embeddings = None
-        spread = needs.spread and world.size > 1 and not needs.mc_samples
+        row = width * needs.embeddings + n_classes * needs.mc_samples
+        row *= all_logits.element_size()
+        spread = needs.spread and _worth_sharing(world, len(ids), row, data.spread_from)
         if keep_embeddings:
-            all_embeddings = _cat(embeddings, width, device, dtype)
+            all_embeddings = _cat(embeddings, width, device, kept)
             if not spread:
                 all_embeddings = world.gather_rows(all_embeddings, len(ids))
         mc = None
@@ -172,5 +179,28 @@ def pool_pass(
     return PoolOutputs(ids.cpu(), all_logits, all_embeddings, mc, world if spread else None)
 
 
+def _head(net: Classifier, embedding: Tensor) -> Tensor:
+    """Return the logits of a network with narrow weights, from its embedding in float32."""
+    return nn.functional.linear(embedding, net.head.weight.to(embedding), net.head.bias.to(embedding))
+
+
+def _worth_sharing(world: World, rows: int, row_bytes: int, least: int) -> bool:
+    """Whether a pool is so large that ranks gain by keeping a share each.
+
+    In a smaller one the words that a sharded selection exchanges per pick take longer than the selection.
+    """
+    return world.size > 1 and rows >= world.size and rows * row_bytes >= least
+
+
 def _cat(parts: list[Tensor], width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return torch.cat(parts) if parts else torch.zeros((0, width), device=device, dtype=dtype)
+    """Join the batches' outputs, which go as they are joined; a rank without rows has the others' type."""
+    if not parts:
+        return torch.zeros((0, width), device=device, dtype=dtype)
+    out = torch.empty((sum(map(len, parts)), width), device=device, dtype=dtype)
+    parts.reverse()
+    low = 0
+    while parts:
+        part = parts.pop()
+        out[low : low + len(part)] = part
+        low += len(part)
+    return out

@@ -12,7 +12,9 @@ import torch.distributed as torch_dist
 from lightning.pytorch.strategies import DDPStrategy
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from autoal.distributed import PATIENCE
+from autoal.distributed import TIMEOUT
+from autoal.errors import AutoALError
+from autoal.training.environment import meeting_port, met
 
 
 class LoopbackDDP(DDPStrategy):
@@ -33,16 +35,26 @@ class LoopbackDDP(DDPStrategy):
             for library in ("GLOO", "NCCL"):
                 os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
             rank, size = environment.global_rank(), environment.world_size()
+            timeout = self._timeout or TIMEOUT
+            port, listener = meeting_port(environment, timeout.total_seconds())
             torch_dist.init_process_group(
                 self._get_process_group_backend(),
-                store=loopback_store(address, environment.main_port, rank, size, PATIENCE),
+                store=loopback_store(address, port, rank, size, timeout, listener),
                 rank=rank,
                 world_size=size,
-                timeout=PATIENCE,
+                timeout=timeout,
                 device_id=self.root_device if self.root_device.type != "cpu" else None,
             )
+            met(environment)
         # Lightning's own part finds the group made and does the rest.
-        super().setup_distributed()
+        try:
+            super().setup_distributed()
+        except torch_dist.DistNetworkError as error:
+            if "address already in use" not in str(error).lower():
+                raise
+            raise AutoALError(
+                f"port {environment.main_port} of {address} is taken, perhaps by another job; set MASTER_PORT"
+            ) from error
 
 
 def is_loopback(address: str) -> bool:
@@ -58,7 +70,9 @@ def is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
-def loopback_store(address: str, port: int, rank: int, size: int, timeout: timedelta) -> TCPStore:
+def loopback_store(
+    address: str, port: int, rank: int, size: int, timeout: timedelta, listener: int | None = None
+) -> TCPStore:
     """Return the store by which the ranks find each other; rank 0 serves it.
 
     Args:
@@ -67,9 +81,10 @@ def loopback_store(address: str, port: int, rank: int, size: int, timeout: timed
         rank: This process.
         size: Number of processes.
         timeout: How long a rank waits for another.
+        listener: In rank 0, a socket that listens there already; None: it is made.
     """
-    handle = None
-    if rank == 0:
+    handle = listener
+    if rank == 0 and handle is None:
         family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
         handle = socket.create_server((address, port), family=family).detach()
     return TCPStore(

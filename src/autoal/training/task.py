@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from lightning.pytorch.plugins.precision import Precision
 from torch import Tensor, nn
 
 from autoal.data.batch import Batch
@@ -20,6 +21,7 @@ from autoal.rng import stream_seed
 from autoal.training.inference import ProgressFn, network_dtype
 from autoal.training.lbfgs import reached_optimum
 from autoal.training.optim import OptimizerRecipe
+from autoal.training.precision import Mixed
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Task:
         stop_train_acc: Stop when the running training accuracy of an epoch reaches it; None: never.
         device: Where networks live.
         dtype: Floating type of the networks.
+        precision: The trainer's precision, which further networks are trained in; None: that of ``dtype``.
+        sync_batchnorm: Whether further networks take batch statistics over all ranks, as the classifier does.
     """
 
     factory: ClassifierFactory
@@ -72,11 +76,19 @@ class Task:
     stop_train_acc: float | None
     device: torch.device = torch.device("cpu")
     dtype: torch.dtype = torch.float32
+    precision: Precision | None = None
+    sync_batchnorm: bool = False
+
+    def mixed(self) -> Mixed:
+        """Return how one more network is trained in the trainer's precision."""
+        return Mixed(self.precision)
 
     def new_net(self, *stream: str | int, n_outputs: int | None = None) -> Classifier:
         """Build a network on the device whose initial weights follow from the seed and the name."""
         net = self.factory.build(stream_seed(self.seed, *stream), n_outputs)
         net.drops_in_training = not self.optimizer.full_batch
+        if self.sync_batchnorm and self.data.world.size > 1:
+            net = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # what Lightning does with the classifier
         return net.to(device=self.device, dtype=self.dtype)
 
     def initial_net(self) -> Classifier:
@@ -104,15 +116,19 @@ class Task:
         """
         world = self.data.world
         optimizer = self.optimizer.optimizer(net.parameters())
-        scheduler = self.optimizer.scheduler(optimizer)
+        scheduler, mixed = self.optimizer.scheduler(optimizer), self.mixed()
         steps, accuracy, epoch = 0, 0.0, 0
         net.train()
         for epoch in range(1, self.epochs + 1):
             correct = torch.zeros((), dtype=torch.float64, device=self.device)
             for raw in self.data.train_loader(ids, targets, stream, epoch - 1):
                 batch = self.data.to_network(raw._replace(inputs=raw.inputs.to(self.device)), network_dtype(net))
-                look = _Look(net, batch, optimizer, world)
-                optimizer.step(look)  # type: ignore[arg-type]  # torch means whatever the optimiser takes
+                look = _Look(net, batch, optimizer, world, mixed)
+                if self.optimizer.full_batch:
+                    optimizer.step(look)  # type: ignore[arg-type]  # torch means whatever the optimiser takes
+                else:
+                    look()
+                    mixed.step(optimizer)
                 correct += count_correct(look.logits, batch)
                 steps += 1
                 if max_steps is not None and steps >= max_steps:
@@ -124,6 +140,8 @@ class Task:
             done = (max_steps is not None and steps >= max_steps) or reached_optimum(optimizer)
             if done or (self.stop_train_acc is not None and accuracy >= self.stop_train_acc):
                 break
+        # Each rank's batch statistics are of its own share; the network is to be one.
+        world.sync_buffers(net)
         return FitResult(epoch, accuracy, steps)
 
 
@@ -134,14 +152,18 @@ class _Look:
         logits: What the network said at the last look.
     """
 
-    def __init__(self, net: Classifier, batch: Batch, optimizer: torch.optim.Optimizer, world: World) -> None:
+    def __init__(
+        self, net: Classifier, batch: Batch, optimizer: torch.optim.Optimizer, world: World, mixed: Mixed
+    ) -> None:
         self._net, self._batch, self._optimizer, self._world = net, batch, optimizer, world
+        self._mixed = mixed
         self.logits = torch.empty(0)
 
     def __call__(self) -> Tensor:
         self._optimizer.zero_grad(set_to_none=True)
-        loss, out = training_loss(self._net, self._batch)
-        torch.autograd.backward(loss)
+        with self._mixed.forward():
+            loss, out = training_loss(self._net, self._batch)
+        torch.autograd.backward(self._mixed.scaled(loss))
         self._world.average_gradients(self._net.parameters())
         self.logits = out.logits
         return loss

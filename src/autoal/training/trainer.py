@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.loggers.logger import Logger
 
 from autoal.config.instantiate import first_line
 from autoal.config.training import TrainerSettings
-from autoal.distributed import PATIENCE
 from autoal.errors import AutoALError
-from autoal.processes.launch import placed_by_slurm
 from autoal.rundir.checkpoints import AtomicCheckpointIO
+from autoal.training.environment import cluster_environment
 from autoal.training.loopback import LoopbackDDP
 
-OUR_KEYS = ("name", "flush_denormal", "data_on_device_gib", "prefetch")
+OUR_KEYS = ("name", "flush_denormal", "data_on_device_gib", "prefetch", "timeout_min", "spread_from_mib")
 """Keys of a ``trainer`` config that are not arguments of Lightning's Trainer."""
 
 
@@ -44,11 +40,11 @@ def build_trainer(
     # Small networks trained to zero loss fill with denormal numbers, which a CPU adds five times slower.
     torch.set_flush_denormal(settings.flush_denormal)
     _check_devices(options)
-    environment = _environment()
+    environment = cluster_environment()
     if options.get("strategy") == "ddp":
         options["strategy"] = LoopbackDDP(
             process_group_backend="gloo" if options.get("accelerator") == "cpu" else None,
-            timeout=PATIENCE,
+            timeout=timedelta(minutes=settings.timeout_min),
         )
     options |= {
         "max_epochs": -1,
@@ -70,15 +66,6 @@ def build_trainer(
     # keeps the CPU from running ahead of a GPU; the loop's own agreement takes its place.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     return trainer
-
-
-def _environment() -> ClusterEnvironment:
-    """Return where this process learns its rank from; Lightning's own guess takes a batch shell for a task."""
-    if TorchElasticEnvironment.detect():
-        return TorchElasticEnvironment()
-    if placed_by_slurm():
-        return SLURMEnvironment(auto_requeue=False)
-    return LightningEnvironment()
 
 
 def _check_devices(options: Mapping[str, Any]) -> None:
