@@ -37,6 +37,6 @@ def test_the_documented_recipe_makes_a_curve_that_rises(tmp_path: Path, monkeypa
     (line,) = re.findall(r"^python train\.py (.*dataset\.name=mine .*)$", text, re.MULTILINE)
     run = autoal.experiment(overrides=shlex.split(line), run_dir="run")
     assert run.run()["final_acc"] > 0.95
-    accuracies = [row["test_acc"] for row in run.rounds()]
+    accuracies = [float(row["test_acc"]) for row in run.rounds()]
     assert accuracies[0] < 0.5
     assert accuracies[2] > accuracies[0] + 0.2

@@ -42,7 +42,7 @@ def commands(root: Path) -> list[list[str]]:
 
 def test_the_documented_walk_ends_in_a_finished_run(root: Path, tmp_path: Path) -> None:
     birds(tmp_path / "birds")
-    walk = commands(root)
+    walk = [command for command in commands(root) if any("birds" in word for word in command)]
     assert len(walk) == 2
     outputs = [
         subprocess.run(

@@ -15,7 +15,19 @@ PAGES = tuple(
     # That page makes a package of its own; tests/test_extend.py carries it out.
     if path.name != "extend.md"
 )
-PROGRAMS = ("python", "autoal", "make", "torchrun", "srun", "pip", "source", "nvidia-smi", "git", "sbatch")
+PROGRAMS = (
+    "python",
+    "autoal",
+    "make",
+    "torchrun",
+    "srun",
+    "pip",
+    "source",
+    "git",
+    "sbatch",
+    "nvidia-smi",
+    "wandb",
+)
 FORM = re.compile(r"<\w+>|\.\.\.|\[--")
 """What marks a command as a form to fill in: it is no command yet."""
 
@@ -41,7 +53,7 @@ def uncommented(line: str) -> str:
 def _is_command(text: str) -> bool:
     first, _, rest = text.partition(" ")
     # In a sentence, "autoal report" alone is the name of a part of the program.
-    mention = re.fullmatch(r"autoal [a-z]+|python train\.py", text) is not None
+    mention = re.fullmatch(r"(autoal|wandb) [a-z]+|python train\.py", text) is not None
     return first in PROGRAMS and re.match(r"[a-z'.-]", rest) is not None and not mention
 
 

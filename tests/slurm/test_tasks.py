@@ -16,7 +16,7 @@ import pytest
 from tests.ddp.test_lost import LONG, SHORT
 from tests.faults import lives
 from tests.slurm.cluster import Cluster
-from tests.slurm.test_sweep import _no_delay
+from tests.slurm.sweeps import no_delay
 
 pytestmark = pytest.mark.slurm
 
@@ -141,7 +141,7 @@ def test_a_stop_in_a_long_query_requeues_the_job(cluster: Cluster, tmp_path: Pat
         stderr=subprocess.STDOUT,
     )
     try:
-        with _no_delay(cluster):
+        with no_delay(cluster):
             lives.wait_for(in_query.exists, limit=120)
             (job,) = cluster.jobs("RUNNING")
             asked = time.monotonic()

@@ -68,7 +68,7 @@ class TrainerSettings:
         flush_denormal: Treat denormal numbers as 0.
         data_on_device_gib: Splits up to this size together live on the device, GiB.
         prefetch: Batches read ahead for larger ones.
-        timeout_min: How long a process waits for another that gives no sign of life, minutes.
+        timeout_min: How long a process waits for another that gives no sign of life, minutes, a week at most.
         spread_from_mib: Size of a pool's features from which several processes keep a share each, MiB.
     """
 
@@ -90,7 +90,7 @@ class TrainerSettings:
     flush_denormal: bool = True
     data_on_device_gib: NotNegative = 4.0
     prefetch: Annotated[int, Range(0, 1024)] = 2
-    timeout_min: Positive = 30.0
+    timeout_min: Annotated[float, Range(0, 10080, "(]")] = 30.0
     spread_from_mib: NotNegative = 64.0
 
     @classmethod

@@ -96,7 +96,7 @@ class Cifar(Dataset):
 
     def __init__(self, which: str = "cifar10") -> None:
         if which not in _SETS:
-            raise unknown_name("CIFAR dataset", which, _SETS)
+            raise unknown_name("dataset.which", which, _SETS)
         self._set = _SETS[which]
         self.info = self._set.info
 

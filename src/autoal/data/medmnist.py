@@ -40,7 +40,7 @@ class MedMNIST(Dataset):
 
         flat = {name: entry for name, entry in INFO.items() if not name.endswith("3d")}
         if which not in flat:
-            raise unknown_name("MedMNIST set", which, flat)
+            raise unknown_name("dataset.which", which, flat)
         if size not in SIZES:
             raise AutoALError(f"dataset.size={size}: MedMNIST has {', '.join(map(str, SIZES))}")
         entry: dict[str, Any] = flat[which]

@@ -155,7 +155,7 @@ class IdxImages(Dataset):
 
     def __init__(self, which: str = "mnist", n_train: int | None = None) -> None:
         if which not in _SETS:
-            raise unknown_name("IDX dataset", which, _SETS)
+            raise unknown_name("dataset.which", which, _SETS)
         if n_train is not None and n_train < 1:
             raise AutoALError(f"dataset.n_train={n_train} is not positive")
         self._set = _SETS[which]

@@ -74,6 +74,8 @@ class Variant:
 def _parse_imbalance(value: Any) -> tuple[str, float]:
     if value is None:
         return "exp", 1.0
+    if value == "":
+        value = "''"
     kind, _, number = value.partition(":") if isinstance(value, str) else ("exp", "", value)
     if kind not in ("exp", "step", "linear"):
         kind, number = "exp", kind

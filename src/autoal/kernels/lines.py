@@ -11,12 +11,14 @@ from torch import Tensor
 
 from autoal.errors import AutoALError
 from autoal.kernels.checks import check_matrix
+from autoal.kernels.precision import full_precision
 from autoal.kernels.ties import log_softmax
 
 _TIE = 1e-8
 """Weight of the largest probability, which orders the samples of the predicted class."""
 
 
+@full_precision()
 def class_line(logits: Tensor, label: int) -> Tensor:
     r"""Return all rows in the order of how much they look like a class, most unlike first.
 

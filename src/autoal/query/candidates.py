@@ -42,13 +42,15 @@ class CandidateStrategy(QueryStrategy):
 
     Args:
         candidates: Two or more strategies: names, or mappings of ``name`` and options.
+        keys: Their places in the config, for messages; None: ``strategy.candidates[0]`` and so on.
     """
 
-    def __init__(self, candidates: Sequence[str | Mapping[str, Any]]) -> None:
+    def __init__(self, candidates: Sequence[str | Mapping[str, Any]], keys: Sequence[str] | None = None) -> None:
         if isinstance(candidates, str) or len(candidates) < 2:
             raise AutoALError(f"{self.name}: candidates={candidates} must list at least two strategies")
+        keys = keys or [f"strategy.candidates[{i}]" for i in range(len(candidates))]
         self.arms: list[QueryStrategy] = [
-            build_candidate(spec, f"strategy.candidates[{i}]") for i, spec in enumerate(candidates)
+            build_candidate(spec, key) for spec, key in zip(candidates, keys, strict=True)
         ]
         names = [arm.name for arm in self.arms]
         self.labels = [n if names.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(names)]

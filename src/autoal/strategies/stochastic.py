@@ -35,7 +35,7 @@ class _Stochastic(QueryStrategy):
     order = "nested"
 
     def __init__(self, base: str | Mapping[str, Any] = "bald", beta: float = 1.0) -> None:
-        chosen = build(base)
+        chosen = build(base, "strategy.base")
         if not isinstance(chosen, ScoreStrategy):
             raise AutoALError(f"{self.name}: base={chosen.name} does not score samples one by one; try base=bald")
         if not beta >= 0:

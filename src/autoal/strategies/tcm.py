@@ -44,7 +44,7 @@ class TCM(CandidateStrategy):
         first: str | Mapping[str, Any] = "typiclust",
         then: str | Mapping[str, Any] = "margin",
     ) -> None:
-        super().__init__((first, then))
+        super().__init__((first, then), ("strategy.first", "strategy.then"))
         self.switch = switch
         self.unit = unit
 

@@ -215,19 +215,23 @@ async function answer(what) {
   const seconds = Math.min((performance.now() - shownAt) / 1000, 86400);
   const message = { ...what, key: item.key, expects: item.stamp, external: `page:${randomKey()}` };
   if (what.action !== "retract") message.seconds = Math.round(1000 * seconds) / 1000;
-  const saved = await send(message);
-  saving = false;
-  document.body.classList.remove("busy");
-  if (!saved) { await load(); if (at >= 0) draw(); return; }
-  const first = item.mine === null;
-  if (saved.item) Object.assign(item, saved.item);
-  if (what.action === "retract") { draw(); return; }
-  history.push(item.key);
-  if (first) times.push(performance.now());
-  if (saved.n !== state.items.length || what.action === "skip" || nextOpen(at) < 0) await load();
-  $("filter").value = "";
-  filter();
-  await advance();
+  // Until the next image is asked for, no key counts: the one on the screen has been answered.
+  try {
+    const saved = await send(message);
+    if (!saved) { await load(); if (at >= 0) draw(); return; }
+    const first = item.mine === null;
+    if (saved.item) Object.assign(item, saved.item);
+    if (what.action === "retract") { draw(); return; }
+    history.push(item.key);
+    if (first) times.push(performance.now());
+    if (saved.n !== state.items.length || what.action === "skip" || nextOpen(at) < 0) await load();
+    $("filter").value = "";
+    filter();
+    await advance();
+  } finally {
+    saving = false;
+    document.body.classList.remove("busy");
+  }
 }
 
 // Returns what the server says, or null where somebody else was faster. Never gives up: the key that the message
