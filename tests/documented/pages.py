@@ -53,7 +53,7 @@ def uncommented(line: str) -> str:
 def _is_command(text: str) -> bool:
     first, _, rest = text.partition(" ")
     # In a sentence, "autoal report" alone is the name of a part of the program.
-    mention = re.fullmatch(r"(autoal|wandb) [a-z]+|python train\.py", text) is not None
+    mention = re.fullmatch(r"(autoal|wandb) [a-z]+|srun -n2|python train\.py", text) is not None
     return first in PROGRAMS and re.match(r"[a-z'.-]", rest) is not None and not mention
 
 
