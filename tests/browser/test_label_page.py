@@ -215,7 +215,8 @@ def test_forty_images_by_keyboard_with_reloads_undo_skips_and_a_killed_server(
     said = [a["id"] for a in Desk(run_dir).answers()]
     assert sorted(said) == sorted([*set(said), wrong, wrong])
     assert severe(driver) == []
-    assert server.close() == 0
+    # Either ends after the last answer is on disk: by itself, or by the signal that uvicorn raises again.
+    assert server.close() in (0, -15)
 
 
 def test_two_windows_and_two_annotators(driver: Any, tmp_path: Path, serve: Any) -> None:
