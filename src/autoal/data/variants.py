@@ -74,13 +74,12 @@ class Variant:
 def _parse_imbalance(value: Any) -> tuple[str, float]:
     if value is None:
         return "exp", 1.0
-    if value == "":
-        value = "''"
     kind, _, number = value.partition(":") if isinstance(value, str) else ("exp", "", value)
     if kind not in ("exp", "step", "linear"):
         kind, number = "exp", kind
     try:
-        ratio = float(number) if number != "" else 10.0
+        # "step" alone is a ratio of 10; an empty text is nothing.
+        ratio = 10.0 if number == "" and value != "" else float(number)
     except ValueError:
         ratio = 0.0
     if not 1.0 <= ratio <= LARGEST_RATIO:

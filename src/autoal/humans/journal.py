@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autoal.errors import AutoALError
-from autoal.files import reason
+from autoal.files import reason, sync_folder
 from autoal.rundir.locks import take_lock
 
 PATIENCE = 30.0
@@ -82,7 +82,7 @@ class Journal:
                     os.ftruncate(file.fileno(), start)
                     raise
             if start == 0:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError as error:
             raise AutoALError(f"cannot write {self.path}: {reason(error)}") from error
 
@@ -109,12 +109,3 @@ def _whole(path: Path) -> int:
     """Return the length of a file's whole lines."""
     with path.open("rb") as file:
         return file.read().rfind(b"\n") + 1
-
-
-def _sync_folder(path: Path) -> None:
-    """Bring a new file's name to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

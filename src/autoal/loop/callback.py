@@ -162,8 +162,7 @@ class ActiveLearning(Checkpoint):
     def _go_on(self) -> None:
         """Take the last round up again at its query: more rounds are wanted now than when it ended."""
         row = self.records.rows.pop()
-        for phase in ("train",):
-            self.records.add_seconds(phase, float(row[f"seconds_{phase}"]))
+        self.records.add_seconds("train", float(row["seconds_train"]))
         self.finished, self._trained = False, float(row["train_acc"])
 
     def _title(self) -> str:

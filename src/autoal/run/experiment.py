@@ -23,14 +23,10 @@ from autoal.config.root import check_root
 from autoal.config.training import TrainerSettings
 from autoal.console.invocation import resume_command
 from autoal.console.terminal import say
-from autoal.data.build import build_augmentations, build_dataset
-from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.data.fingerprint import fingerprint
-from autoal.data.oracle import Oracle
 from autoal.errors import AutoALError
 from autoal.humans.session import Session
-from autoal.humans.settings import OracleConfig
-from autoal.humans.waiting import People, Waiting
+from autoal.humans.waiting import Waiting
 from autoal.loggers.base import RunInfo, RunListener
 from autoal.loggers.build import build_loggers
 from autoal.loggers.files import FileListener
@@ -44,8 +40,9 @@ from autoal.models.build import ClassifierFactory, plan_backbone
 from autoal.processes.launch import global_rank, mark_failed
 from autoal.processes.signals import Stopped, StopRequest
 from autoal.processes.watch import Watch
-from autoal.query.contract import QueryStrategy, check_oracle
+from autoal.query.contract import QueryStrategy
 from autoal.query.registry import build as build_strategy
+from autoal.run.data import build_data, check_strategy
 from autoal.run.lost import blame, say_lost
 from autoal.run.machine import check_stamp, machine, take_threads
 from autoal.run.summary import summary
@@ -131,35 +128,9 @@ class Experiment:
         build_loggers(cfg["logger"])
         callbacks = build_callbacks(cfg["callbacks"])
         check_callbacks(callbacks, published(loop))
-        dataset = build_dataset(cfg["dataset"])
-        oracle = OracleConfig.from_config(cfg.get("oracle"))
-        root = Path(cfg["paths"]["data_dir"])
-        people = Session.prepare(run_dir, oracle, dataset, root, resume) if oracle.people else None
-        data = ActiveLearningDataModule(
-            dataset,
-            root,
-            seed=seed,
-            batch_size=None if recipe.full_batch else loop.batch_size,
-            eval_batch_size=loop.eval_batch_size,
-            augmentations=build_augmentations(cfg["dataset"].get("augment") or []),
-            max_device_bytes=int(placing.data_on_device_gib * 2**30),
-            prefetch=placing.prefetch,
-            features=cfg.get("features"),
-            spread_from=int(placing.spread_from_mib * 2**20),
-            oracle=Oracle if people is None else People,
-        )
-        data.setup()
-        n_test = oracle.test_labels(dataset.lacks_test)
-        check_initial(loop.init, data.oracle)
-        data.pool.may_grow = people is not None
-        if strategy.needs.static and data.static is None:
-            raise AutoALError(
-                f"strategy '{strategy.name}' needs static features, and {dataset.info.name} has none: make them "
-                f"with 'autoal embed {dataset.info.name} --out DIR' and set features=DIR"
-            )
-        check_oracle(strategy, data.oracle)
-        loop.check_pool(len(data.pool.unlabelled), n_test)
-        factory = ClassifierFactory(cfg["backbone"], dataset.info)
+        data, people, n_test = build_data(cfg, loop, placing, run_dir, resume, recipe.full_batch)
+        check_strategy(strategy, data)
+        factory = ClassifierFactory(cfg["backbone"], data.dataset.info)
         task = Task(
             factory, recipe, data, seed, loop.epochs, loop.stop_train_acc, sync_batchnorm=placing.sync_batchnorm
         )
@@ -417,26 +388,6 @@ class Experiment:
             callback.records.rows,
             [f"{best}{area}", f"learning curve  {self.run_dir.curve_png}", f"run directory   {self.run_dir.path}"],
         )
-
-
-def check_initial(init: str, oracle: Oracle) -> None:
-    """Check that an oracle can give the initial set that the loop wants.
-
-    Raises:
-        AutoALError: If it can't, or has labels already that nobody would use.
-    """
-    if oracle.answers_at_once:
-        if init == "labelled":
-            raise AutoALError("loop.init=labelled needs oracle=human: a simulated oracle sells every known label")
-        return
-    if init == "class_balanced":
-        raise AutoALError("loop.init=class_balanced reads labels, which nobody knows yet with oracle=human")
-    assert isinstance(oracle, People)
-    n = int(oracle.labelled_before.sum())
-    if init == "labelled" and not n:
-        raise AutoALError("loop.init=labelled, but no training image has a label; leave loop.init out")
-    if init != "labelled" and n:
-        raise AutoALError(f"{n} training images have labels already: set loop.init=labelled to begin with them")
 
 
 def _attempt(step: Callable[[], object], problems: list[Exception]) -> None:

@@ -15,7 +15,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from autoal.errors import AutoALError
-from autoal.files import atomic_open, reason
+from autoal.files import atomic_open, reason, sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if target.exists():
                 target.replace(previous(target))
             target.with_name(f"{target.name}.new").replace(target)
-            _sync_directory(target.parent)
+            sync_folder(target.parent)
         except OSError as error:
             raise AutoALError(f"cannot write {target}: {reason(error)}") from error
 
@@ -102,15 +102,6 @@ class _Noting(io.RawIOBase):
 
     def flush(self) -> None:
         self._file.flush()
-
-
-def _sync_directory(path: Path) -> None:
-    """Bring the renames to disk, so that a power cut does not undo them."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def find_checkpoint(path: Path, weights: Iterable[str] = ()) -> Found | None:

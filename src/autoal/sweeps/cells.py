@@ -149,6 +149,19 @@ def distinct(every: Sequence[Cell]) -> list[Cell]:
     return list({cell.number: cell for cell in every}.values())
 
 
+def unfinished(every: Sequence[Cell]) -> tuple[list[Cell], dict[int, JobReturn]]:
+    """Return the cells that have to run, each once, and what the others returned when they finished, by number.
+
+    Args:
+        every: What :func:`cells` returned.
+
+    Raises:
+        AutoALError: If another experiment stands in the directory of one.
+    """
+    done = {cell.number: known for cell in distinct(every) if (known := cell.finished()) is not None}
+    return [cell for cell in distinct(every) if cell.number not in done], done
+
+
 def _own(context: HydraContext, config: DictConfig, given: Sequence[str]) -> list[str]:
     if not any(word.startswith(PREFIX) for word in given):
         return list(given)

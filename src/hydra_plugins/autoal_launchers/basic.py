@@ -10,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from autoal.sweeps.cells import Cell, cells, distinct
+from autoal.sweeps.cells import Cell, cells, unfinished
 from autoal.sweeps.ends import End, report, results
 
 
@@ -30,8 +30,7 @@ class BasicLauncher(Launcher):
         """
         setup_globals()
         every = cells(self._context, self._config, job_overrides, initial_job_idx)
-        done = {cell.number: known for cell in distinct(every) if (known := cell.finished()) is not None}
-        left = [cell for cell in distinct(every) if cell.number not in done]
+        left, done = unfinished(every)
         note = f", {len(done)} finished already" if done else ""
         print(f"{len(left)} runs, one after the other{note}", flush=True)
         ends = report(self._run(left), Path(str(self._config.hydra.sweep.dir)).absolute(), len(done))

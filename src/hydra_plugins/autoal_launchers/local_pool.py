@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from autoal.errors import AutoALError
 from autoal.processes.signals import StopRequest
-from autoal.sweeps.cells import Cell, cells, distinct
+from autoal.sweeps.cells import Cell, cells, unfinished
 from autoal.sweeps.devices import Devices
 from autoal.sweeps.ends import report, results
 from autoal.sweeps.pool import Limit, Pool
@@ -60,15 +60,14 @@ class LocalPoolLauncher(Launcher):
             initial_job_idx: Number of the first.
         """
         every = cells(self._context, self._config, job_overrides, initial_job_idx)
-        done = {cell.number: known for cell in distinct(every) if (known := cell.finished()) is not None}
-        left = deque(cell for cell in distinct(every) if cell.number not in done)
+        left, done = unfinished(every)
         note = f", {len(done)} finished already" if done else ""
         print(f"{len(left)} runs, {self._devices.processes} at a time{note}", flush=True)
         stop = StopRequest()
         sweep = Path(str(self._config.hydra.sweep.dir)).absolute()
         with tempfile.TemporaryDirectory(prefix="autoal-pool-") as folder:
             pool = Pool(self._devices, self.payload, Path(folder), stop, self._limit)
-            ends = report(pool.run(left), sweep, len(done))
+            ends = report(pool.run(deque(left)), sweep, len(done))
         if stop.signum:
             stop.leave(stop.signum)
         return results(every, done, ends)

@@ -15,7 +15,7 @@ from omegaconf import open_dict
 from autoal.console.terminal import say
 from autoal.errors import AutoALError
 from autoal.processes.signals import Stopped, StopRequest
-from autoal.sweeps.cells import Cell, cells, distinct
+from autoal.sweeps.cells import Cell, cells, unfinished
 from autoal.sweeps.ends import End, failure_of, is_finished, report, results
 from autoal.sweeps.slurm_jobs import JobBook, how_it_ended, in_queue, rename
 
@@ -68,7 +68,7 @@ class SlurmLauncher(_Submitit):  # type: ignore[misc]
         stop.install()
         try:
             with stop.waiting():  # a job that has been sent is written down
-                done, jobs = self._send(distinct(every), sweep)
+                done, jobs = self._send(every, sweep)
             stop.check()
             ends = report(self._wait(jobs), sweep, len(done))
         except Stopped as stopped:
@@ -84,8 +84,7 @@ class SlurmLauncher(_Submitit):  # type: ignore[misc]
         known = book.open()
         new: dict[str, str] = {}
         try:
-            done = {cell.number: ended for cell in every if (ended := cell.finished()) is not None}
-            left = [cell for cell in every if cell.number not in done]
+            left, done = unfinished(every)
             there = in_queue() if known else {}
             if there is None:
                 raise AutoALError("squeue does not say which jobs of the sweep are still in the queue; try again")
