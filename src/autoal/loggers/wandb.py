@@ -228,7 +228,7 @@ class WandbLogger(RunListener):
         try:
             within(patience, lambda: run.finish(exit_code=0 if summary["status"] == "finished" else 1))
         except TimeoutError:
-            left = f"wandb sync {run_dir / 'wandb'}/run-*"
+            left = upload_command(run_dir, "run-*")
             self.warn(f"the upload did not end within {patience:g} seconds; upload the rest with: {left}")
 
 

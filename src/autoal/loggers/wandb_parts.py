@@ -60,10 +60,10 @@ def waiting_parts(run_dir: Path) -> list[Path]:
     return [part for part in parts if part.is_dir() and not any(part.glob("*.wandb.synced"))]
 
 
-def upload_command(run_dir: Path) -> str:
+def upload_command(run_dir: Path, parts: str = "offline-run-*") -> str:
     """Return the command that uploads what this machine has of a run."""
     folder = shlex.quote(str(run_dir / "wandb"))
-    return f"wandb sync {folder}/offline-run-*"
+    return f"wandb sync {folder}/{parts}"
 
 
 def effective_mode(mode: str | None) -> str:
