@@ -153,7 +153,10 @@ def ceilings(study: Path, setting: str) -> str:
 
 def _by_area(frame: pd.DataFrame, names: set[str]) -> str:
     area, final, seconds = areas(frame), finals(frame), query_seconds(frame)
-    order = sorted(names & area.keys(), key=lambda name: -mean_ci(list(area[name].values()))[0])
+    # Equal areas stay in the order of the results; the last bit of a mean decides nothing.
+    order = sorted(
+        (name for name in area if name in names), key=lambda name: -round(mean_ci(list(area[name].values()))[0], 9)
+    )
     rows = []
     for name in order:
         if name == "random" or "random" not in area:

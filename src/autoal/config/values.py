@@ -60,6 +60,8 @@ class Range:
 
 Count = Annotated[int, Range(1)]
 """A positive integer."""
+Size = Annotated[int, Range(1, 65536)]
+"""A size of a layer or an image: more is a slip of the hand, not a network."""
 Whole = Annotated[int, Range(0)]
 """A non-negative integer."""
 Positive = Annotated[float, Range(0, None, "(]")]

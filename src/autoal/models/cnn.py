@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autoal.config.values import Size
 from autoal.models.base import Backbone
 from autoal.models.shapes import image_shape
 
@@ -23,7 +24,7 @@ class SmallCNN(Backbone):
     """
 
     def __init__(
-        self, input_shape: tuple[int, ...], widths: Sequence[int] = (32, 64, 128), embedding_dim: int = 128
+        self, input_shape: tuple[int, ...], widths: Sequence[int] = (32, 64, 128), embedding_dim: Size = 128
     ) -> None:
         super().__init__()
         channels, _, _ = image_shape(input_shape, "small_cnn")

@@ -38,7 +38,9 @@ def load_weights(spec: str, urls: Mapping[str, str], backbone: str) -> dict[str,
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise AutoALError(f"{path} is not a readable weights file: {reason}") from error
+        raise AutoALError(
+            f"backbone.pretrained={spec}: {path} is not a readable weights file: {reason}"
+        ) from error
     for key in ("state_dict", "model", "teacher"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]

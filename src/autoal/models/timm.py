@@ -106,7 +106,9 @@ def _create(name: str, pretrained: bool, channels: int, size: tuple[int, int], o
             return timm.create_model(name, **base)
     except Exception as error:
         if not pretrained:
-            raise AutoALError(f"timm can't build {name}: {str(error).splitlines()[0]}") from error
+            raise AutoALError(
+                f"backbone.options: timm can't build {name}: {str(error).splitlines()[0]}"
+            ) from error
         config: Any = timm.get_pretrained_cfg(name)
         source = (
             (config.hf_hub_id and f"https://huggingface.co/{config.hf_hub_id}")

@@ -121,7 +121,9 @@ def _create(model: str, options: dict[str, Any]) -> Any:
     try:
         return get_model(model, weights=None, **options)
     except Exception as error:
-        raise AutoALError(f"torchvision can't build {model}: {str(error).splitlines()[0]}") from error
+        raise AutoALError(
+            f"backbone.options: torchvision can't build {model}: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _without_head(net: Any, model: str) -> Any:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autoal.config.values import Size
 from autoal.errors import AutoALError, unknown_name
 from autoal.models.base import Backbone
 from autoal.models.pretrained import adapt_input_weight, fit_state, load_weights
@@ -119,8 +120,8 @@ class ViT(Backbone):
         self,
         input_shape: tuple[int, ...],
         size: str = "tiny",
-        patch_size: int | None = None,
-        image_size: int | None = None,
+        patch_size: Size | None = None,
+        image_size: Size | None = None,
         last_blocks: int = 1,
         pretrained: str | None = None,
     ) -> None:

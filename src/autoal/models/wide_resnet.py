@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autoal.config.values import Size
 from autoal.errors import AutoALError
 from autoal.models.base import Backbone
 from autoal.models.shapes import image_shape
@@ -41,7 +42,7 @@ class WideResNet(Backbone):
         widen: Factor on the widths 16, 32, 64.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], depth: int = 28, widen: int = 2) -> None:
+    def __init__(self, input_shape: tuple[int, ...], depth: Size = 28, widen: Size = 2) -> None:
         super().__init__()
         channels, _, _ = image_shape(input_shape, f"wide_resnet{depth}_{widen}")
         if depth < 10 or (depth - 4) % 6:
