@@ -26,7 +26,7 @@ def kernel_matrix(name, a, b, h):
         "rbf": lambda: np.exp(-d2 / h**2),
         "laplace": lambda: np.exp(-np.sqrt(d2) / h),
         "student_t": lambda: (1 + d2 / h**2) ** -0.5,
-        "top_hat": lambda: (np.sqrt(d2) < h * (1 - 1e-12)).astype(float),
+        "top_hat": lambda: below(np.sqrt(d2), h).astype(float),
     }[name]()
 
 
@@ -56,6 +56,11 @@ def plain_herding(x, n, labelled=None, weights=None, kernel="rbf", h=1.0, normal
     largest = max([far[i] for i in rest] + [1e-300])
     rest.sort(key=lambda i: (-round(far[i] / largest, 9), i))
     return (picks + rest)[:n], np.array(gains + [0.0] * (n - len(gains)))
+
+
+def below(distance, radius):
+    """Strictly nearer; a distance that equals the radius up to rounding is not."""
+    return distance < radius * (1 - 1e-12)
 
 
 def plain_typicality(z, neighbours):
@@ -89,26 +94,26 @@ def plain_dcom(z, p, labelled, targets, n, radius=0.75, switch=0.9, steepness=30
     """Radii by bisection, competence and the combined score, recomputed for every pick."""
     margins = np.sort(p, axis=1)
     u = 1 - (margins[:, -1] - margins[:, -2])
-    u = (u - u.min()) / (u.max() - u.min())
+    u = (u - u.min()) / (u.max() - u.min()) if u.max() > u.min() else 0 * u
     d = np.sqrt(squared(labelled, z))
     predicted = p.argmax(1)
-    need = 0.2 * (d < radius).any(0).mean() + 0.4
+    need = 0.2 * below(d, radius).any(0).mean() + 0.4
     radii = []
     for row, target in zip(d, targets, strict=True):
         low, high = 0.0, 1.1
         while high - low > 0.05:
             middle = (low + high) / 2
-            inside = predicted[row < middle]
+            inside = predicted[below(row, middle)]
             if len(inside) == 0 or (inside == target).mean() >= need:
                 low = middle
             else:
                 high = middle
         radii.append(round(low, 2))
     radii = np.array(radii)
-    cov = (d < max(radii.max(), 0.05)).any(0).mean()
+    cov = below(d, max(radii.max(), 0.05)).any(0).mean()
     s = round((1 + np.exp(-steepness * (1 - switch))) / (1 + np.exp(-steepness * (cov - switch))), 3)
-    covered = (d < radii[:, None]).any(0)
-    near = np.sqrt(squared(z, z)) < max(0.05, radii.mean())
+    covered = below(d, radii[:, None]).any(0)
+    near = below(np.sqrt(squared(z, z)), max(0.05, radii.mean()))
     most = max(1, (near & ~covered).sum(1).max())
     picks = []
     for _ in range(n):
