@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1] / "src" / "autoal"
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+PACKAGE = SOURCE / "autoal"
 
 FLOORS = (
     ("version", "errors", "rng", "logs"),
@@ -29,6 +30,19 @@ FLOORS = (
 
 LOOSE = 8
 """Files beside the rooms, at most: what every room needs and no room owns."""
+
+
+NAMES = PACKAGE / "rundir" / "names.py"
+"""Where the files of a run directory have their names."""
+
+
+def words(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of each string in a file, parts of f-strings too; not of its docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    statements = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in statements:
+            yield node.lineno, node.value
 
 
 def imports(file: Path) -> Iterator[str]:
@@ -85,3 +99,17 @@ def test_imports_go_down() -> None:
 def test_few_files_are_loose() -> None:
     loose = [p.name for p in PACKAGE.glob("*.py")]
     assert len(loose) <= LOOSE, loose
+
+
+def test_one_file_names_the_files_of_a_run() -> None:
+    names = [text for _, text in words(NAMES) if "." in text.rpartition("/")[2].lstrip(".")]
+    assert {"summary.json", "rounds.csv", ".hydra/config.yaml", "/last.ckpt"} <= set(names)
+    spelt = [
+        f"{file.relative_to(SOURCE)}:{line} spells {name}: use autoal.rundir.names"
+        for file in SOURCE.rglob("*.py")
+        if file != NAMES
+        for line, text in words(file)
+        for name in (*names, ".hydra", "config.yaml")
+        if name.lstrip("/") in text
+    ]
+    assert not spelt

@@ -37,7 +37,7 @@ BAD = {
     "backbone.dropout=1.0": ["backbone.dropout=1.0"],
     "resume=no/such/run": ["no/such/run"],
     "resume=''": ["resume='' is not a non-empty text"],
-    "resume=[]": ["[] holds no run to resume"],
+    "resume=[]": ["[] holds no run"],
     "+foo.bar=1": ["unknown key 'foo'.", "Valid: backbone"],
     "trust=abc": ["trust=abc is not a list"],
     "seed=1e400": ["seed=inf"],

@@ -70,7 +70,7 @@ def test_what_would_change_the_curve_is_refused(override: str, message: str, tmp
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
-    with pytest.raises(AutoALError, match=r"holds no run to resume \(no \.hydra/config\.yaml\)"):
+    with pytest.raises(AutoALError, match=r"holds no run \(no \.hydra/config\.yaml\)"):
         _resume(tmp_path)
 
 

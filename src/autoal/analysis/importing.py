@@ -16,6 +16,8 @@ from autoal.analysis.curves import aubc
 from autoal.analysis.names import slug
 from autoal.errors import AutoALError
 from autoal.files import atomic_open, write_json
+from autoal.rundir.names import CONFIG, ROUNDS, SUMMARY
+from autoal.rundir.state import read_summary
 
 __all__ = ["ImportedRun", "check_curve", "write_runs"]
 
@@ -107,7 +109,7 @@ def write_runs(runs: Iterable[ImportedRun], out: Path) -> list[Path]:
                 f"{run.source} and {targets[path].source} both hold {run.strategy} seed {run.seed} "
                 f"of {run.dataset} / {run.backbone}"
             )
-        if (path / "summary.json").exists() and not _was_imported(path / "summary.json"):
+        if (path / SUMMARY).exists() and "imported_from" not in (read_summary(path) or {}):
             raise AutoALError(f"{path} already holds a run that was not imported; choose another --out")
         targets[path] = run
     for path, run in targets.items():
@@ -115,20 +117,13 @@ def write_runs(runs: Iterable[ImportedRun], out: Path) -> list[Path]:
     return list(targets)
 
 
-def _was_imported(file: Path) -> bool:
-    try:
-        return "imported_from" in json.loads(file.read_bytes())
-    except ValueError:
-        return False
-
-
 def _write_run(path: Path, run: ImportedRun) -> None:
     import yaml
 
-    with atomic_open(path / ".hydra" / "config.yaml") as file:
+    with atomic_open(path / CONFIG) as file:
         # JSON round trip: settings read from elsewhere hold nothing that plain YAML cannot.
         yaml.safe_dump(json.loads(json.dumps(run.config)) | {"seed": run.seed}, file, sort_keys=False)
-    with atomic_open(path / "rounds.csv") as file:
+    with atomic_open(path / ROUNDS) as file:
         writer = csv.writer(file, lineterminator="\n")
         names = ["round", "n_labeled", "test_acc"] + (["seconds_select"] if run.seconds else [])
         writer.writerow(names)
@@ -136,7 +131,7 @@ def _write_run(path: Path, run: ImportedRun) -> None:
             extra = [run.seconds[index]] if run.seconds else []
             writer.writerow([index, f"{size:g}", repr(float(accuracy)), *extra])
     write_json(
-        path / "summary.json",
+        path / SUMMARY,
         {
             "status": "finished" if run.complete else "interrupted",
             "dataset": run.dataset,

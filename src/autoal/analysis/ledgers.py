@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from autoal.analysis.curves import FloatArray
 from autoal.analysis.runs import Problem, Run
 from autoal.analysis.settings import Setting
+from autoal.rundir.names import LEDGER
 
 __all__ = ["Purchases", "SelectionSummary", "read_ledger", "summarise_selection"]
 
@@ -123,9 +124,9 @@ def summarise_selection(
     runs = [run for name in setting.strategies for run in setting.runs[name]]
     for run in track(runs, "reading ledgers") if track else runs:
         try:
-            purchases = read_ledger(run.path / "ledger.jsonl")
+            purchases = read_ledger(run.path / LEDGER)
         except (OSError, ValueError) as error:
-            message = f"ledger.jsonl: {error}; left out of overlap and class balance"
+            message = f"{LEDGER}: {error}; left out of overlap and class balance"
             summary.problems.append(Problem("damaged", str(run.path), message))
             continue
         if purchases is not None and purchases.ids.size:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autoal.analysis.runs import Run
+from autoal.rundir.names import CONFIG
 from autoal.rundir.recipe import NOT_RECIPE, RECIPE_GROUPS, RECIPE_TRAINER_KEYS
 
 __all__ = ["config_text", "differing_keys", "flatten", "label_recipes", "label_variants", "read_config"]
@@ -25,7 +26,7 @@ def config_text(run: Run) -> str:
         The text of ``.hydra/config.yaml``, empty if there is none.
     """
     try:
-        return (run.path / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+        return (run.path / CONFIG).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
 
@@ -40,7 +41,7 @@ def read_config(path: Path) -> dict[str, Any]:
         The config as nested dicts, empty if there is none or it cannot be read.
     """
     try:
-        return parse_config((path / ".hydra" / "config.yaml").read_text(encoding="utf-8"))
+        return parse_config((path / CONFIG).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return {}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,10 +15,12 @@ import numpy as np
 from autoal.analysis.curves import FloatArray, aubc
 from autoal.console.invocation import resume_command
 from autoal.errors import AutoALError
+from autoal.rundir.names import LEDGER, ROUNDS, SUMMARY
+from autoal.rundir.state import holds_run, load_summary
 
 __all__ = ["DamagedRun", "Problem", "Run", "find_runs", "read_run"]
 
-_MARKERS = frozenset({"summary.json", "rounds.csv", "ledger.jsonl"})
+_MARKERS = frozenset({SUMMARY, ROUNDS, LEDGER})
 _SUMMARY_KEYS = ("status", "dataset", "backbone", "strategy", "seed", "recipe")
 # rounds.csv and summary.json may be rounded to different digits; an edit worth noticing is larger.
 _TOLERANCE = 2e-4
@@ -125,7 +126,7 @@ def find_runs(roots: Iterable[str | Path]) -> list[Path]:
 
 def _walk(top: Path) -> Iterator[Path]:
     for folder, children, names in os.walk(top):
-        if _MARKERS.intersection(names) or (Path(folder) / ".hydra" / "config.yaml").is_file():
+        if _MARKERS.intersection(names) or holds_run(Path(folder)):
             yield Path(folder)
             children.clear()
         else:
@@ -154,7 +155,7 @@ def read_run(path: Path) -> Run | Problem:
         return Problem(
             "unfinished", str(path), f"status is '{status}', {done}; continue it with: {resume_command(path)}"
         )
-    columns = _read_rounds(path / "rounds.csv")
+    columns = _read_rounds(path / ROUNDS)
     _check_curve(columns, summary)
     return Run(
         path=path,
@@ -171,21 +172,20 @@ def read_run(path: Path) -> Run | Problem:
 
 
 def _read_summary(path: Path) -> dict[str, Any]:
-    file = path / "summary.json"
     try:
-        summary = json.loads(file.read_bytes())
+        summary = load_summary(path)
     except FileNotFoundError:
-        raise DamagedRun("no summary.json: the run died before its first round") from None
+        raise DamagedRun(f"no {SUMMARY}: the run died before its first round") from None
     except ValueError:
-        raise DamagedRun("summary.json is not valid JSON: half-written or edited") from None
-    if not isinstance(summary, dict):
-        raise DamagedRun("summary.json is not a JSON object")
+        raise DamagedRun(f"{SUMMARY} is not valid JSON: half-written or edited") from None
+    except TypeError as error:
+        raise DamagedRun(str(error)) from None
     absent = [key for key in _SUMMARY_KEYS if summary.get(key) in (None, "")]
     # A run that failed early may not know its recipe yet; it is listed as failed, which says more.
     if absent and summary.get("status") != "failed":
-        raise DamagedRun(f"summary.json lacks {', '.join(absent)}")
+        raise DamagedRun(f"{SUMMARY} lacks {', '.join(absent)}")
     if "seed" not in absent and not _is_integer(summary["seed"]):
-        raise DamagedRun(f"summary.json: seed is '{summary['seed']}', not an integer")
+        raise DamagedRun(f"{SUMMARY}: seed is '{summary['seed']}', not an integer")
     return summary
 
 
@@ -198,7 +198,7 @@ def _is_integer(value: object) -> bool:
 
 def _count_rows(path: Path) -> int:
     try:
-        return max(0, (path / "rounds.csv").read_bytes().count(b"\n") - 1)
+        return max(0, (path / ROUNDS).read_bytes().count(b"\n") - 1)
     except OSError:
         return 0
 
@@ -208,19 +208,19 @@ def _read_rounds(file: Path) -> dict[str, FloatArray]:
         with file.open(newline="", encoding="utf-8") as handle:
             rows = list(csv.reader(handle))
     except FileNotFoundError:
-        raise DamagedRun("no rounds.csv although the run is marked as finished") from None
+        raise DamagedRun(f"no {ROUNDS} although the run is marked as finished") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DamagedRun(f"rounds.csv cannot be read: {error}") from None
+        raise DamagedRun(f"{ROUNDS} cannot be read: {error}") from None
     if len(rows) < 2:
-        raise DamagedRun("rounds.csv holds no round although the run is marked as finished")
+        raise DamagedRun(f"{ROUNDS} holds no round although the run is marked as finished")
     header, body = rows[0], rows[1:]
     for name in ("round", "n_labeled", "test_acc"):
         if name not in header:
-            raise DamagedRun(f"rounds.csv lacks the column {name}")
+            raise DamagedRun(f"{ROUNDS} lacks the column {name}")
     for line, row in enumerate(body, start=2):
         if len(row) != len(header):
             raise DamagedRun(
-                f"rounds.csv line {line} has {len(row)} fields instead of {len(header)}: half-written or edited"
+                f"{ROUNDS} line {line} has {len(row)} fields instead of {len(header)}: half-written or edited"
             )
     required = {"round", "n_labeled", "test_acc"}
     columns: dict[str, FloatArray] = {}
@@ -231,7 +231,7 @@ def _read_rounds(file: Path) -> dict[str, FloatArray]:
             # A column of words (a strategy may log a name) is no measurement; in a required one it is damage.
             if name in required:
                 bad = next(row[index] for row in body if not _is_number(row[index]))
-                raise DamagedRun(f"rounds.csv: {name} is '{bad}', not a number") from None
+                raise DamagedRun(f"{ROUNDS}: {name} is '{bad}', not a number") from None
     return columns
 
 
@@ -246,12 +246,12 @@ def _is_number(text: str) -> bool:
 def _check_curve(columns: Mapping[str, FloatArray], summary: Mapping[str, Any]) -> None:
     sizes, acc, rounds = columns["n_labeled"], columns["test_acc"], columns["round"]
     if not np.all(np.isfinite(sizes)) or not np.all(np.diff(sizes) > 0):
-        raise DamagedRun("rounds.csv: n_labeled does not increase from round to round: edited or written twice")
+        raise DamagedRun(f"{ROUNDS}: n_labeled does not increase from round to round: edited or written twice")
     if not np.all(np.diff(rounds) == 1):
-        raise DamagedRun("rounds.csv: the round numbers are not consecutive: a row was removed or added")
+        raise DamagedRun(f"{ROUNDS}: the round numbers are not consecutive: a row was removed or added")
     if not np.all((acc >= 0) & (acc <= 1)):
         bad = acc[~((acc >= 0) & (acc <= 1))][0]
-        raise DamagedRun(f"rounds.csv: test_acc is {bad:g}, accuracies are fractions between 0 and 1")
+        raise DamagedRun(f"{ROUNDS}: test_acc is {bad:g}, accuracies are fractions between 0 and 1")
     measured = {"final_acc": float(acc[-1]), "aubc": aubc(sizes, acc), "n_labeled": float(sizes[-1])}
     for key, value in measured.items():
         stated = summary.get(key)
@@ -259,5 +259,5 @@ def _check_curve(columns: Mapping[str, FloatArray], summary: Mapping[str, Any]) 
             continue
         if not math.isclose(float(stated), value, rel_tol=0.0, abs_tol=_TOLERANCE):
             raise DamagedRun(
-                f"rounds.csv gives {key} {value:.6g}, summary.json says {float(stated):.6g}: one was edited"
+                f"{ROUNDS} gives {key} {value:.6g}, {SUMMARY} says {float(stated):.6g}: one was edited"
             )

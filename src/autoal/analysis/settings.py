@@ -15,6 +15,7 @@ from autoal.analysis.curves import FloatArray
 from autoal.analysis.recipes import differing_keys, flatten, label_recipes, label_variants, read_config
 from autoal.analysis.runs import DamagedRun, Problem, Run, find_runs, read_run
 from autoal.errors import AutoALError
+from autoal.rundir.names import ROUNDS, SUMMARY
 
 __all__ = ["Setting", "collect", "group_runs"]
 
@@ -112,7 +113,7 @@ def collect(
     paths = find_runs(roots)
     where = ", ".join(map(str, roots))
     if not paths:
-        raise AutoALError(f"no run directory at or below {where}; a run has summary.json and rounds.csv")
+        raise AutoALError(f"no run directory at or below {where}; a run has {SUMMARY} and {ROUNDS}")
     runs: list[Run] = []
     problems: list[Problem] = []
     for path in track(paths, "reading runs") if track else paths:
@@ -209,7 +210,7 @@ def _by_seed(members: Sequence[Run]) -> tuple[dict[str, list[Run]], list[Problem
         for (_, seed), same in seeds.items():
             if len(same) > 1:
                 # The newest by the time its summary was written; the path decides where that is equal.
-                same.sort(key=lambda run: ((run.path / "summary.json").stat().st_mtime, str(run.path)))
+                same.sort(key=lambda run: ((run.path / SUMMARY).stat().st_mtime, str(run.path)))
                 finals = ", ".join(f"{run.final_acc:.4f}" for run in same)
                 problems.append(
                     Problem(

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write every label, with its part, round and annotators."""
     from autoal.humans.export import export, labels_of
-    from autoal.humans.place import read_config
+    from autoal.rundir.state import read_config
 
     config = read_config(args.run)
     labels = labels_of(args.run)

@@ -19,10 +19,11 @@ def run(args: argparse.Namespace) -> int:
 
     from autoal.errors import AutoALError
     from autoal.rundir.ledger import Ledger
+    from autoal.rundir.names import LEDGER, QUERIES
 
-    path = args.run / "ledger.jsonl"
-    if not path.exists() and not (args.run / "queries").is_dir():
-        raise AutoALError(f"{args.run} holds no ledger.jsonl: nothing was bought")
+    path = args.run / LEDGER
+    if not path.exists() and not (args.run / QUERIES).is_dir():
+        raise AutoALError(f"{args.run} holds no {LEDGER}: nothing was bought")
     bought = Ledger(path).read(repair=False)
     for (round_, source, strategy), group in groupby(bought, lambda p: (p.round, p.source, p.strategy)):
         if args.round not in (None, round_):
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"  {p.id:>7}  {p.class_name or p.label}  {p.path or ''}{score}".rstrip())
         if args.limit and len(members) > args.limit:
             print(f"  ... and {len(members) - args.limit} more")
-    if (args.run / "queries").is_dir():
+    if (args.run / QUERIES).is_dir():
         _people(args.run)
     return 0
 

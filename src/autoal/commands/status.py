@@ -15,6 +15,7 @@ import yaml
 from autoal.config.variants import chosen, fitting
 from autoal.errors import AutoALError
 from autoal.rundir.locks import is_locked
+from autoal.rundir.names import CONFIG, LEDGER, LOCK, OVERRIDES, ROUNDS, SWEEP
 from autoal.rundir.state import read_summary
 
 STATES = ("finished", "running", "waiting", "stopped", "failed", "missing")
@@ -66,10 +67,10 @@ def states(sweep: Path) -> list[CellState]:
     Raises:
         AutoALError: If there is no sweep and no run.
     """
-    runs = sorted(path.parents[1] for path in sweep.rglob(".hydra/config.yaml"))
-    wanted = _wanted(sweep / "multirun.yaml")
+    runs = sorted(path.parents[1] for path in sweep.rglob(CONFIG))
+    wanted = _wanted(sweep / SWEEP)
     if not runs and not wanted:
-        raise AutoALError(f"{sweep} holds neither a sweep nor a run (no multirun.yaml, no .hydra/config.yaml)")
+        raise AutoALError(f"{sweep} holds neither a sweep nor a run (no {SWEEP}, no {CONFIG})")
     there = {frozenset(_overrides(run)) for run in runs}
     missing = [" ".join(cell) for cell in wanted if frozenset(cell) not in there]
     return [_state(run, sweep) for run in runs] + [CellState("missing", name) for name in missing]
@@ -78,7 +79,7 @@ def states(sweep: Path) -> list[CellState]:
 def _state(run: Path, sweep: Path) -> CellState:
     summary = read_summary(run) or {}
     status = str(summary.get("status", ""))
-    if is_locked(run / ".lock"):
+    if is_locked(run / LOCK):
         state = "running"
     elif status in ("finished", "failed", "waiting"):
         state = status
@@ -86,7 +87,7 @@ def _state(run: Path, sweep: Path) -> CellState:
         # Killed or stopped: it continues from its checkpoint, or from its ledger.
         state = "stopped"
     name = str(run.relative_to(sweep)) if run != sweep else str(run)
-    labels = _count_lines(run / "ledger.jsonl")
+    labels = _count_lines(run / LEDGER)
     message = _asked(run) if state == "waiting" else str(summary.get("message") or "")
     return CellState(state, name, labels, _last_accuracy(run), message)
 
@@ -115,7 +116,7 @@ def _count_lines(path: Path) -> int:
 
 def _last_accuracy(run: Path) -> float | None:
     try:
-        header, *rows = (run / "rounds.csv").read_text(encoding="utf-8").splitlines()
+        header, *rows = (run / ROUNDS).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return None
     column = header.split(",").index("test_acc")
@@ -124,7 +125,7 @@ def _last_accuracy(run: Path) -> float | None:
 
 def _overrides(run: Path) -> list[str]:
     try:
-        overrides: list[str] = yaml.safe_load((run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
+        overrides: list[str] = yaml.safe_load((run / OVERRIDES).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return []
     return overrides or []

@@ -13,6 +13,7 @@ from autoal.errors import AutoALError, unknown_name
 from autoal.humans.journal import Journal
 from autoal.humans.queries import Query, read_queries
 from autoal.humans.standing import Standing, current, standing
+from autoal.rundir.names import ANSWERS
 
 SCHEMA = "autoal.answer/1"
 ACTIONS = ("label", "skip", "retract")
@@ -41,7 +42,7 @@ class Desk:
     clock: Callable[[], str] = lambda: datetime.now(UTC).isoformat(timespec="milliseconds")
 
     def __post_init__(self) -> None:
-        self.journal = Journal(self.run_dir / "answers.jsonl")
+        self.journal = Journal(self.run_dir / ANSWERS)
 
     def queries(self) -> list[Query]:
         """Return every query of the run, in their order."""

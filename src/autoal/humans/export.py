@@ -15,6 +15,7 @@ from autoal.humans.answers import Desk
 from autoal.humans.sheets import link_or_copy, safe
 from autoal.humans.standing import current, standing
 from autoal.rundir.ledger import Ledger
+from autoal.rundir.names import LEDGER
 
 FORMATS = ("csv", "imagefolder", "coco")
 COLUMNS = ("path", "label", "split", "round", "annotator", "answers")
@@ -53,7 +54,7 @@ def labels_of(run_dir: Path) -> list[Labelled]:
         AutoALError: If its samples are no files.
     """
     found: dict[str, Labelled] = {}
-    for p in Ledger(run_dir / "ledger.jsonl").read(repair=False):
+    for p in Ledger(run_dir / LEDGER).read(repair=False):
         if p.path is None:
             raise AutoALError(f"{run_dir}: the ledger names no files, so there is nothing to export")
         label = p.class_name or str(p.label)

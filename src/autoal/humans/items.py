@@ -13,6 +13,7 @@ from pathlib import Path
 from autoal.errors import AutoALError
 from autoal.files import reason
 from autoal.humans.journal import Journal
+from autoal.rundir.names import POOL
 
 SCHEMA = "autoal.pool/1"
 
@@ -55,7 +56,7 @@ class Items:
         Raises:
             AutoALError: If it is damaged.
         """
-        path = run_dir / "pool.jsonl"
+        path = run_dir / POOL
         lines = Journal(path).read()
         if not lines:
             return None
@@ -98,7 +99,7 @@ class Items:
             for i, item in enumerate(new)
         ]
         head = {"schema": SCHEMA, "run": self.run, "mean": list(self.mean), "std": list(self.std)}
-        Journal(run_dir / "pool.jsonl").append(lambda there: lines if there else [head, *lines])
+        Journal(run_dir / POOL).append(lambda there: lines if there else [head, *lines])
         self.items += new
         return len(new)
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from autoal.errors import AutoALError
 from autoal.humans.answers import Desk
 from autoal.humans.queries import Query
 from autoal.humans.standing import Standing
-from autoal.rundir.state import read_summary
+from autoal.rundir.state import read_config, read_summary
 
 
 @dataclass(frozen=True)
@@ -60,24 +56,6 @@ class Place:
     def file(self, item: str) -> Path:
         """Return the file of an item."""
         return self.folder / item
-
-
-def read_config(run_dir: Path) -> Mapping[str, Any]:
-    """Read the config of a run.
-
-    Raises:
-        AutoALError: If there is none.
-    """
-    path = run_dir / ".hydra" / "config.yaml"
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise AutoALError(f"{run_dir} holds no run (no .hydra/config.yaml)") from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise AutoALError(f"cannot read {path}: {error}") from error
-    if not isinstance(config, Mapping) or not {"dataset", "paths"} <= set(config):
-        raise AutoALError(f"{path} is damaged: it is not the config of a run")
-    return config
 
 
 def progress_line(standing: Standing) -> str:

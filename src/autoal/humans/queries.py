@@ -11,6 +11,7 @@ from typing import Any
 
 from autoal.errors import AutoALError
 from autoal.files import atomic_open
+from autoal.rundir.names import QUERIES
 
 SCHEMA = "autoal.query/1"
 KINDS = ("test", "val", "init", "query")
@@ -89,7 +90,7 @@ def name_of(run: str, round_: int, items: Sequence[Asked]) -> str:
 
 def path_of(run_dir: Path, round_: int) -> Path:
     """Return where the query of a round is."""
-    return run_dir / "queries" / f"r{round_:03d}.json"
+    return run_dir / QUERIES / f"r{round_:03d}.json"
 
 
 def read_query(run_dir: Path, round_: int) -> Query | None:
@@ -117,6 +118,6 @@ def read_queries(run_dir: Path) -> list[Query]:
     Raises:
         AutoALError: If one is damaged.
     """
-    rounds = sorted(int(path.stem[1:]) for path in (run_dir / "queries").glob("r[0-9]*.json"))
+    rounds = sorted(int(path.stem[1:]) for path in (run_dir / QUERIES).glob("r[0-9]*.json"))
     found = [read_query(run_dir, round_) for round_ in rounds]
     return [query for query in found if query is not None]

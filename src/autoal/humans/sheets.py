@@ -17,6 +17,7 @@ from autoal.humans.answers import Refused
 from autoal.humans.place import Place
 from autoal.humans.queries import Asked
 from autoal.humans.standing import Standing
+from autoal.rundir.names import QUERIES
 
 COLUMNS = ("query", "id", "label", "annotator", "skip", "note")
 METADATA = ("file_name", "autoal_id", "autoal_query", "rank", "score", "suggestion", "label")
@@ -43,7 +44,7 @@ def write_query(place: Place, standing: Standing, kind: str, out: Path | None) -
         AutoALError: If it can't be written.
     """
     query = standing.query
-    base = place.run_dir / "queries" / query.query
+    base = place.run_dir / QUERIES / query.query
     todo = [*standing.open, *standing.disputed]
     if kind == "imagefolder":
         return _write_folder(place, standing, todo, out or base)

@@ -13,6 +13,7 @@ from typing import Any
 from autoal.analysis.plots import plot_curve
 from autoal.files import atomic_open
 from autoal.loggers.base import Row, RunInfo, RunListener
+from autoal.rundir.names import CALLBACKS, CURVE
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class FileListener(RunListener):
 
     def logged(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append to ``callbacks.jsonl``, which loses what a resumed run repeats."""
-        path = self._run_dir / "callbacks.jsonl"
+        path = self._run_dir / CALLBACKS
         if self._resumed:
             _forget_from(step, path)
             self._resumed = False
@@ -67,7 +68,7 @@ class FileListener(RunListener):
         rows, self._undrawn = self._undrawn, ()
         if not rows:
             return
-        plot_curve(rows, self._run_dir / "curve.png", self._title)
+        plot_curve(rows, self._run_dir / CURVE, self._title)
         self._write_figures(self._run_dir, rows)
         self._drawn = time.monotonic()
 

@@ -27,6 +27,7 @@ from autoal.loggers.wandb_parts import (
     waiting_parts,
     within,
 )
+from autoal.rundir.names import LEDGER
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -218,7 +219,7 @@ class WandbLogger(RunListener):
         run_dir = self._info.run_dir
         for key in ("status", "final_acc", "aubc", "n_labeled", "seconds", "recipe"):
             run.summary[key] = summary[key]
-        ledger = run_dir / "ledger.jsonl"
+        ledger = run_dir / LEDGER
         if ledger.exists():
             artifact = wandb.Artifact(f"ledger-{run.id}", type="ledger")
             with staged_in(run_dir):

@@ -24,6 +24,7 @@ from autoal.loop.settings import LoopConfig
 from autoal.query.contract import Selection
 from autoal.rng import generator
 from autoal.rundir.ledger import Ledger, Purchase
+from autoal.rundir.names import DECISIONS
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class PeoplePurchases(Purchases):
         super().__init__(data, ledger, loop, strategy, n_test)
         self._session = session
         self._desk = session.desk
-        self._revisions = Journal(session.run_dir / "decisions.jsonl")
+        self._revisions = Journal(session.run_dir / DECISIONS)
         self.n_spares = math.ceil(session.oracle.spare * loop.n_query)
         self._queries: dict[int, Query] = {}
         self._answers: list[dict[str, Any]] = []

@@ -21,11 +21,10 @@ from typing import Any
 
 from autoal.console.invocation import VARIABLE, program
 from autoal.errors import AutoALError
-from autoal.files import write_json
 from autoal.processes.cores import cores
 from autoal.processes.rendezvous import LISTENER, listen, port_of_step
 from autoal.processes.signals import StopRequest
-from autoal.processes.supervisor import RankFailure, Ranks
+from autoal.processes.supervisor import Ranks
 
 MULTI_PROCESS_STRATEGIES = ("ddp",)
 
@@ -212,7 +211,7 @@ def run_ranks(
         The content of ``summary.json``; empty on machines other than the first.
 
     Raises:
-        AutoALError: If a rank failed; all have been stopped then.
+        RankFailure: If a rank failed; all have been stopped then.
     """
     stop = StopRequest()
     with tempfile.TemporaryDirectory(prefix="autoal-ranks-") as folder:
@@ -228,11 +227,7 @@ def run_ranks(
         if listener is not None:
             environments[0][LISTENER] = str(listener.fileno())
         ranks = Ranks(command, environments, Path(folder), listener)
-        try:
-            signum = ranks.run(stop)
-        except RankFailure as failure:
-            mark_failed(run_dir, str(failure), running=not failure.unexplained)
-            raise AutoALError(str(failure)) from failure
+        signum = ranks.run(stop)
         if signum:
             stop.leave(signum, main=place.node == 0)
         return ranks.result()
@@ -247,20 +242,3 @@ def _environment(place: Placement, local_rank: int) -> dict[str, str]:
     # Each process would take every core for its threads, and they would wait for each other.
     env.setdefault("OMP_NUM_THREADS", str(max(1, cores() // place.local)))
     return env
-
-
-def mark_failed(run_dir: Path, message: str, running: bool = False) -> None:
-    """Write into the summary what ended the run, which a killed rank 0 could not.
-
-    Args:
-        run_dir: The run directory.
-        message: What ended it.
-        running: Only if the summary knows nothing of an end yet.
-    """
-    path = run_dir / "summary.json"
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return  # it died before there was a summary
-    if summary.get("status") == "running" or (not running and summary.get("status") != "finished"):
-        write_json(path, {**summary, "status": "failed", "message": message})

@@ -14,6 +14,7 @@ from autoal.config.command_line import choices, conf_dir
 from autoal.config.explain import explain
 from autoal.config.root import GROUPS
 from autoal.errors import AutoALError, unknown_name
+from autoal.rundir.names import ROUNDS
 
 LISTS = ("logger", "callbacks")
 """Groups of which several choices stand beside each other."""
@@ -46,7 +47,7 @@ class Composed:
 
     def rounds(self) -> list[dict[str, str]]:
         """Return the rows of ``rounds.csv``, one per round."""
-        with (self.run_dir / "rounds.csv").open(encoding="utf-8", newline="") as file:
+        with (self.run_dir / ROUNDS).open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
 

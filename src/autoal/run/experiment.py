@@ -37,7 +37,7 @@ from autoal.loop.epochs import published
 from autoal.loop.settings import LoopConfig
 from autoal.loop.view import make_view
 from autoal.models.build import ClassifierFactory, plan_backbone
-from autoal.processes.launch import global_rank, mark_failed
+from autoal.processes.launch import global_rank
 from autoal.processes.signals import Stopped, StopRequest
 from autoal.processes.watch import Watch
 from autoal.query.contract import QueryStrategy
@@ -49,6 +49,7 @@ from autoal.run.summary import summary
 from autoal.rundir.checkpoints import Found, find_checkpoint
 from autoal.rundir.directory import RunDir
 from autoal.rundir.recipe import recipe_hash
+from autoal.rundir.state import mark_failed
 from autoal.training.callbacks import build_callbacks, check_callbacks
 from autoal.training.lit import LitClassifier
 from autoal.training.optim import OptimizerRecipe

@@ -14,6 +14,7 @@ from autoal.processes.launch import global_rank
 from autoal.run.summary import summary
 from autoal.rundir.directory import RunDir
 from autoal.rundir.locks import take_lock
+from autoal.rundir.names import LOCK
 from autoal.rundir.resume import same_cell
 from autoal.rundir.state import never_started, read_summary
 
@@ -37,7 +38,7 @@ def record_failure(
         return
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        lock = take_lock(run_dir / ".lock")
+        lock = take_lock(run_dir / LOCK)
         if lock is None:
             return
         try:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
 from autoal.config.command_line import choices
@@ -27,7 +26,8 @@ from autoal.humans.session import pin
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier
 from autoal.rundir.checkpoints import find_checkpoint
-from autoal.rundir.directory import RunDir
+from autoal.rundir.names import CHECKPOINT
+from autoal.rundir.state import read_config
 from autoal.training.inference import evaluating
 
 ARRAYS = (".npy", ".npz")
@@ -64,15 +64,8 @@ class Predictor:
         Raises:
             AutoALError: If there is no run, or no checkpoint of it that can be read.
         """
-        try:
-            config = yaml.safe_load((run_dir / ".hydra" / "config.yaml").read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise AutoALError(f"{run_dir} holds no run (no .hydra/config.yaml)") from error
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise AutoALError(f"the config of {run_dir} can't be read: {error}") from error
-        if not isinstance(config, Mapping) or not {"dataset", "backbone", "paths"} <= set(config):
-            raise AutoALError(f"the config of {run_dir} is damaged")
-        found = find_checkpoint(RunDir(run_dir).checkpoint)
+        config = read_config(run_dir, ("dataset", "backbone", "paths"))
+        found = find_checkpoint(run_dir / CHECKPOINT)
         if found is None:
             raise AutoALError(f"{run_dir} holds no checkpoint yet")
         path = found.path

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from autoal.config.instantiate import targets
 from autoal.config.root import check_root
+from autoal.errors import AutoALError
 from autoal.humans.answers import Desk
 from autoal.humans.session import has_people
 from autoal.humans.status import EXIT_UNANSWERED
@@ -19,8 +20,9 @@ from autoal.humans.waiting import missing_line
 from autoal.logs import quiet
 from autoal.loop.settings import LoopConfig
 from autoal.processes.launch import placement, run_ranks
+from autoal.processes.supervisor import RankFailure
 from autoal.rundir.resume import Start, resumed, same_cell
-from autoal.rundir.state import read_summary
+from autoal.rundir.state import mark_failed, read_summary
 
 
 def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
@@ -48,7 +50,11 @@ def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
             return _still_waiting(start, missing_line(start.run_dir, standing))
     place = placement(start.config["trainer"])
     if place is not None:
-        return run_ranks(place, start.config, start.run_dir, overrides(), start.resume, trust)
+        try:
+            return run_ranks(place, start.config, start.run_dir, overrides(), start.resume, trust)
+        except RankFailure as failure:
+            mark_failed(start.run_dir, str(failure), running=not failure.unexplained)
+            raise AutoALError(str(failure)) from failure
     from autoal.run.experiment import Experiment  # heavy, and not needed by a process that only starts others
 
     quiet()  # after Lightning's import, which sets up its loggers

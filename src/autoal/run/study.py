@@ -12,7 +12,6 @@ Overrides after ``--`` go to every run, e.g. ``-- paths.data_dir=/data trainer=g
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,8 @@ from pathlib import Path
 from autoal.config.arguments import quote_paths
 from autoal.errors import AutoALError
 from autoal.files import atomic_open
+from autoal.rundir.names import ROUNDS
+from autoal.rundir.state import is_finished, load_summary
 
 SLOW = (
     *("loss_prediction", "waal", "coregcn", "uncertaingcn", "albl", "tailor", "autoal", "autoal_paper"),
@@ -94,15 +95,6 @@ def experiments(study: str) -> list[str]:
     return [name.removeprefix(f"{study}/") for name in choices("experiment") if name.startswith(f"{study}/")]
 
 
-def finished(run_dir: Path) -> bool:
-    """Say whether a run directory holds a finished run."""
-    try:
-        status = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))["status"]
-    except (OSError, ValueError, KeyError):
-        return False
-    return bool(status == "finished")
-
-
 def run_cell(cell: Cell, root: Path) -> None:
     """Run one cell in this process; what an interrupted run left there is removed first."""
     import shutil
@@ -133,10 +125,10 @@ def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str,
         tables = []
         for cell in cells([setting]):
             run_dir = cell.run_dir(root)
-            if not finished(run_dir):
+            if not is_finished(run_dir):
                 continue
-            summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
-            table = pd.read_csv(run_dir / "rounds.csv")
+            summary = load_summary(run_dir)
+            table = pd.read_csv(run_dir / ROUNDS)
             # The last digits belong to the machine; runs of older versions did not record it.
             for key in ("threads", "cpu"):
                 if key in summary:
@@ -197,7 +189,7 @@ def main(
         if (args.settings is None or c.setting.name in args.settings)
         and (args.seeds is None or c.seed in args.seeds)
         and (args.strategies is None or c.label in args.strategies)
-        and not finished(c.run_dir(args.root))
+        and not is_finished(c.run_dir(args.root))
     ]
     if args.collect:
         todo = []

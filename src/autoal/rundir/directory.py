@@ -16,9 +16,10 @@ import yaml
 from autoal.console.invocation import resume_command
 from autoal.errors import AutoALError
 from autoal.files import atomic_open, reason, write_json
+from autoal.rundir import names
 from autoal.rundir.ledger import Ledger
 from autoal.rundir.locks import Lock, take_lock
-from autoal.rundir.state import never_started
+from autoal.rundir.state import never_started, read_config
 
 COLUMNS = (
     "round",
@@ -48,12 +49,12 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.ledger = Ledger(path / "ledger.jsonl")
-        self.rounds_csv = path / "rounds.csv"
-        self.summary_json = path / "summary.json"
-        self.checkpoint = path / "checkpoints" / "last.ckpt"
-        self.log_file = path / "train.log"
-        self.curve_png = path / "curve.png"
+        self.ledger = Ledger(path / names.LEDGER)
+        self.rounds_csv = path / names.ROUNDS
+        self.summary_json = path / names.SUMMARY
+        self.checkpoint = path / names.CHECKPOINT
+        self.log_file = path / names.LOG
+        self.curve_png = path / names.CURVE
         self._lock: Lock | None = None
 
     def claim(self, resume: bool = False, trust: Sequence[str] = ()) -> None:
@@ -68,7 +69,7 @@ class RunDir:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = take_lock(self.path / ".lock")
+            lock = take_lock(self.path / names.LOCK)
         except OSError as error:
             raise AutoALError(f"cannot write the run directory {self.path}: {reason(error)}") from error
         if lock is None:
@@ -112,16 +113,15 @@ class RunDir:
 
     def write_config(self, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
         """Write the composed config and the overrides under ``.hydra``, as Hydra itself would."""
-        for name, value in (("config", dict(config)), ("overrides", list(overrides))):
-            with atomic_open(self.path / ".hydra" / f"{name}.yaml") as file:
+        for name, value in ((names.CONFIG, dict(config)), (names.OVERRIDES, list(overrides))):
+            with atomic_open(self.path / name) as file:
                 yaml.safe_dump(value, file, sort_keys=False)
 
     def other_config(self, config: Mapping[str, Any]) -> bool:
         """Whether a config has another number of rounds than the one that is written here."""
         try:
-            own = yaml.safe_load((self.path / ".hydra" / "config.yaml").read_text(encoding="utf-8"))
-            return bool(own["loop"]["n_rounds"] != config["loop"]["n_rounds"])
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            return bool(read_config(self.path, ("loop",))["loop"]["n_rounds"] != config["loop"]["n_rounds"])
+        except (AutoALError, KeyError, TypeError):
             return False
 
     def write_rounds(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -173,9 +173,8 @@ def _cell(value: Any) -> Any:
 
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on."""
-    names = ("autoal", "torch", "torchvision", "lightning", "numpy", "scikit-learn")
     found = {"python": platform.python_version()}
-    for name in names:
+    for name in ("autoal", "torch", "torchvision", "lightning", "numpy", "scikit-learn"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

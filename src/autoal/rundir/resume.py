@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from autoal.config.values import shown
 from autoal.errors import AutoALError
 from autoal.rundir.recipe import NOT_RECIPE, RECIPE_GROUPS, RECIPE_TRAINER_KEYS, recipe_of
-from autoal.rundir.state import never_started, read_summary
+from autoal.rundir.state import holds_run, never_started, read_config, read_summary
 
 FREE_GROUPS = ("trainer", "paths", "logger", "callbacks")
 """Groups that a resume may change, but for what of the trainer and the callbacks belongs to the recipe."""
@@ -79,7 +76,7 @@ def same_cell(run_dir: Path, composed: dict[str, Any]) -> Start:
     Raises:
         AutoALError: If another experiment stands in the directory.
     """
-    if not (run_dir / ".hydra" / "config.yaml").exists() or never_started(run_dir):
+    if not holds_run(run_dir) or never_started(run_dir):
         return Start(composed, run_dir, resume=False)
     own = _own_config(run_dir)
     for key in ("seed", "strategy"):
@@ -103,21 +100,7 @@ def _finished(summary: Mapping[str, Any] | None, n_rounds: int) -> bool:
 
 
 def _own_config(run_dir: Path) -> dict[str, Any]:
-    path = run_dir / ".hydra" / "config.yaml"
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise AutoALError(f"{shown(run_dir)} holds no run to resume (no .hydra/config.yaml)") from error
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        # A YAML tag that would make an object is an error of the safe loader, too.
-        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
-        raise AutoALError(f"cannot read {shown(path)}: {shown(reason)}") from error
-    if not isinstance(config, dict):
-        raise AutoALError(f"{path} is damaged: it is not the config of a run")
-    missing = [group for group in (*RECIPE_GROUPS, "trainer") if not isinstance(config.get(group), dict)]
-    if missing:
-        raise AutoALError(f"{path} is damaged: it has no {missing[0]}")
-    return {str(k): v for k, v in config.items()}
+    return read_config(run_dir, (*RECIPE_GROUPS, "trainer"))
 
 
 def _refuse_other_recipe(run_dir: Path, config: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from autoal.models.classifier import Classifier
 from autoal.query.calibrate import bandwidth_of, calibrated_uncertainty
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
 from autoal.query.registry import register
+from autoal.rundir.names import WEIGHTS
 from autoal.search.features import FEATURES
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import MIN_LABELLED, Counts, hold_out, split_halves
@@ -270,7 +271,7 @@ class AutoAL(QueryStrategy):
     def write_figures(self, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> list[Path]:
         """Draw ``strategy_weights.png`` from the rows of ``rounds.csv``; returns what was written."""
         prior = dict(zip(self.candidates.names, self.prior.tolist(), strict=True))
-        path = plot_weights(rows, Path(run_dir) / "strategy_weights.png", prior)
+        path = plot_weights(rows, Path(run_dir) / WEIGHTS, prior)
         return [] if path is None else [path]
 
     def state_dict(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from autoal.console.invocation import VARIABLE, program
 from autoal.processes.signals import EXIT_INTERRUPTED, EXIT_STOPPED, StopRequest, stop_signals
+from autoal.rundir.names import OUTPUT
 from autoal.sweeps.cells import Cell
 from autoal.sweeps.devices import Devices
 from autoal.sweeps.ends import End, failure_of
@@ -166,4 +167,4 @@ class Pool:
 
 
 def _log(cell: Cell) -> Path:
-    return cell.run_dir / "output.log"
+    return cell.run_dir / OUTPUT

@@ -10,6 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from autoal.rundir.names import LOG
 from autoal.sweeps.cells import Cell, cells, unfinished
 from autoal.sweeps.ends import End, report, results
 
@@ -50,5 +51,5 @@ class BasicLauncher(Launcher):
             if result.status == JobStatus.COMPLETED:
                 yield End(cell, "finished")
             else:
-                log = cell.run_dir / "train.log"
+                log = cell.run_dir / LOG
                 yield End(cell, "failed", str(result._return_value), log if log.exists() else None)
