@@ -23,9 +23,11 @@ KERNELS = {
     "cluster_margin": lambda logits, x, n, side: (
         kernels.cluster_margin(logits.double(), kernels.average_linkage(x, G())[0], n).index
     ),
+    "dcom": lambda logits, x, n, side: kernels.dcom(x, logits, n, side[1], side[0].argmax(1), steepness=3.0).index,
     "epig": lambda logits, x, n, side: kernels.top_n(kernels.epig(_mc(logits), _mc(side[0])), n),
     "flcg": lambda logits, x, n, side: kernels.flcg(x, n, side[1], nu=0.9).index,
     "flqmi": lambda logits, x, n, side: kernels.flqmi(x, side[1], n).index,
+    "herding": lambda logits, x, n, side: kernels.herding(x, n, side[1], kernels.margin(logits)).index,
     "noise_stability": lambda logits, x, n, side: (
         kernels.noise_stability(x, *_head(logits, x), n, G().manual_seed(1), draws=3).index
     ),

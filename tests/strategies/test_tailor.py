@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from autoal.errors import AutoALError
+from autoal.kernels.types import Picks
+from autoal.query.contract import QueryContext
 from autoal.strategies.tailor import Tailor
 from autoal.training.hooks import HookList
 from autoal.training.task import Task
@@ -56,6 +58,28 @@ def test_counts_follow_labels_with_discount() -> None:
         for i, k in zip(ids, arms, strict=True):
             expected[k, targets[i]] += factor
     torch.testing.assert_close(counts, expected)
+
+
+class Counting(Wish):
+    """Counts how it is asked."""
+
+    def __init__(self, name: str, wish: torch.Tensor) -> None:
+        super().__init__(name, wish)
+        self.asked: list[int] = []
+
+    def select(self, ctx: QueryContext, n: int) -> Picks:
+        self.asked.append(n)
+        return super().select(ctx, n)
+
+
+def test_each_candidate_is_asked_for_its_whole_share_at_once() -> None:
+    """A published copy asks for one sample at a time, which takes their batch rule from k-means or herding."""
+    task, _ = imbalanced(200)
+    strategy = Tailor(("random", "margin"))
+    arms = [Counting(f"arm{k}", torch.rand(200, generator=torch.Generator().manual_seed(k))) for k in range(2)]
+    replace_arms(strategy, arms)
+    log = strategy.query(context(task, strategy, task.initial_net()), 20).log
+    assert [arm.asked for arm in arms] == [[round(20 * log[f"tailor_arm{k}"])] for k in range(2)]
 
 
 def test_unbought_picks_teach_nothing() -> None:
