@@ -18,7 +18,6 @@ import argparse
 import csv
 import datetime
 import os
-import platform
 import resource
 import tempfile
 import time
@@ -42,6 +41,7 @@ from autoal.data.loader import EvalLoader, TrainLoader
 from autoal.data.transforms import InputTransform
 from autoal.models.build import ClassifierFactory
 from autoal.rng import generator
+from autoal.run.machine import machine
 
 RESULTS = Path(__file__).parent / "results" / "datapath.csv"
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -295,7 +295,7 @@ def main() -> None:
         "cores": args.cores,
         "repeats": args.repeats,
         "load": round(os.getloadavg()[0], 1),
-        "machine": platform.processor() or platform.machine(),
+        "machine": machine("cpu", 1)["cpu"],
         "versions": f"torch {torch.__version__}, torchvision {torchvision.__version__}",
         "date": datetime.date.today().isoformat(),
     }

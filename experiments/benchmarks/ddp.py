@@ -14,7 +14,6 @@ import argparse
 import csv
 import datetime
 import os
-import platform
 import socket
 import subprocess
 import sys
@@ -28,6 +27,7 @@ import torch
 
 from autoal.config.command_line import conf_dir
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
+from autoal.run.machine import machine
 
 HERE = Path(__file__).resolve().parent
 FIELDS = (
@@ -150,7 +150,7 @@ def main() -> None:
                 "repeats": args.repeats,
                 "load": round(os.getloadavg()[1], 1),
                 "cores": os.cpu_count(),
-                "machine": platform.machine(),
+                "machine": machine("cpu", 1)["cpu"],
                 "torch": metadata.version("torch"),
                 "date": datetime.date.today().isoformat(),
             }

@@ -29,6 +29,7 @@ from autoal.kernels import bald, entropy, least_confidence, margin, mean_std, to
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier, DropoutKey
 from autoal.query.registry import build
+from autoal.run.machine import machine
 from autoal.search.features import Table
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import Counts, HeldOut
@@ -264,6 +265,8 @@ def main() -> None:
     rows = [frozen(preset) for preset in ("autoal", "autoal_paper")]
     rows += [compare(name, shape, args.batch, args.per_kind, args.part) for name, shape in SHAPES.items()]
     RESULTS.parent.mkdir(exist_ok=True)
+    here = machine("cpu", 1)
+    rows = [row | {"cpu": here["cpu"], "threads": here["threads"]} for row in rows]
     columns = list(rows[-1])
     with RESULTS.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")

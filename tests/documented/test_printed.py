@@ -52,6 +52,14 @@ def test_make_study_names_the_studies() -> None:
     assert example[1] in named[1].split()
 
 
+def test_ci_tests_kernels_as_on_older_processors() -> None:
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert {"make test-cpus", 'make test ARGS="-rs"', 'make test-slow ARGS="-rs"'} <= set(ci.splitlines())
+    shown = bash("make --dry-run test-cpus", ROOT).stdout
+    assert "for level in default avx2; do ATEN_CPU_CAPABILITY=$level" in shown
+    assert "tests/kernels tests/ddp/test_sharded.py" in shown
+
+
 def unreachable(*args: object, **kwargs: object) -> None:
     raise OSError("no network")
 
