@@ -15,6 +15,7 @@ import pytest
 from tests.ddp.test_lost import LONG, SHORT
 from tests.faults import lives
 from tests.slurm.cluster import Cluster
+from tests.slurm.sweeps import no_delay
 
 pytestmark = pytest.mark.slurm
 
@@ -90,3 +91,65 @@ def _task(run_dir: Path, rank: int) -> int:
         if ours and f"SLURM_PROCID={rank}".encode() in env:
             return int(path.name)
     raise AssertionError(f"no task {rank}")
+
+
+SLOW_QUERY = """\
+import os, signal, time
+from pathlib import Path
+
+from autoal.strategies.uncertainty import Margin
+
+
+class Stubborn(Margin):
+    \"\"\"Takes ten minutes in the first life of a job; one rank is then deaf, as if it waited for a GPU.\"\"\"
+
+    def select(self, ctx, n):
+        if os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
+            if ctx.task.data.world.rank == 1:
+                for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+                    signal.signal(signum, signal.SIG_IGN)
+                Path(os.environ["IN_QUERY"]).touch()
+            for _ in range(6000):
+                time.sleep(0.1)
+        return super().select(ctx, n)
+"""
+
+
+def test_a_stop_in_a_long_query_requeues_the_job(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "stubborn.py").write_text(SLOW_QUERY)
+    in_query = tmp_path / "in_query"
+    strategy = ("strategy=margin", "+strategy._target_=stubborn.Stubborn")
+    launcher = (
+        "hydra/launcher=slurm",
+        "hydra.launcher.gpus_per_node=null",
+        f"hydra.sweep.dir={tmp_path / 'sweep'}",
+    )
+    options = ("trainer=ddp_cpu", "loop.n_rounds=1", "loop.epochs=1")
+    process = subprocess.Popen(
+        [sys.executable, "train.py", "-m", *launcher, *lives.TINY, *strategy, *options],
+        cwd=lives.ROOT,
+        env={
+            **cluster.env,
+            "OMP_NUM_THREADS": "1",
+            "IN_QUERY": str(in_query),
+            "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}",
+        },
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        with no_delay(cluster):
+            lives.wait_for(in_query.exists, limit=120)
+            (job,) = cluster.jobs("RUNNING")
+            cluster.ask("scancel", "--signal=USR2", job)  # as SLURM does before the time limit
+            # Within the warning of hydra.launcher.signal_delay_s, though one rank never answers.
+            lives.wait_for(lambda: int(cluster.info(job)["Restarts"]) == 1, limit=115)
+            text, _ = process.communicate(timeout=180)
+    finally:
+        process.kill()
+    assert process.returncode == 0, text
+    (run_dir,) = (path.parent for path in (tmp_path / "sweep").rglob("ledger.jsonl"))
+    assert lives.outcome(run_dir)["summary"]["status"] == "finished"
+    ids = [i for _, i in lives.bought(run_dir)]
+    assert len(ids) == len(set(ids)) == 31
