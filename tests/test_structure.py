@@ -6,6 +6,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+SAME = {"Setting"}
+"""Classes of one name that are one thing: what a study runs is what a report compares."""
+
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PACKAGE = SOURCE / "autoal"
 
@@ -113,3 +116,12 @@ def test_one_file_names_the_files_of_a_run() -> None:
         if name.lstrip("/") in text
     ]
     assert not spelt
+
+
+def test_one_name_is_one_thing() -> None:
+    found: dict[str, list[str]] = {}
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(str(file.relative_to(PACKAGE)))
+    assert not {name: files for name, files in found.items() if len(files) > 1 and name not in SAME}

@@ -35,7 +35,7 @@ from torch import Tensor
 
 from autoal import kernels
 from autoal.kernels.alfamix import candidate_rows
-from autoal.kernels.alfamix_search import Task, class_means, loop_search, ray_search
+from autoal.kernels.alfamix_search import Mixing, class_means, loop_search, ray_search
 from experiments.benchmarks import bait, coverage
 
 RESULTS = Path(__file__).parent / "results" / "kernels.csv"
@@ -245,7 +245,7 @@ def run_case(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         cost, log, row["check"] = bait_case(x, logits, spec)
         inputs = inputs * bait.BAIT_DIM // DIM
     elif case == "alfamix search":
-        task = alfamix_task(x, logits, *head_of(folder, data, classes, device))
+        task = alfamix_mixing(x, logits, *head_of(folder, data, classes, device))
         if who == "autoal":
             search, cost = measured(lambda: ray_search(task), repeats)
             rows, _ = candidate_rows(search.cap, len(x), 0.2, exact=True)
@@ -265,7 +265,7 @@ def run_case(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
             )
         log = {"candidates": float(len(rows))}
     elif case == "alfamix":
-        task = alfamix_task(x, logits, *head_of(folder, data, classes, device))
+        task = alfamix_mixing(x, logits, *head_of(folder, data, classes, device))
         labelled = (x[::50].float()[:1000], logits[::50].argmax(1)[:1000])
         batch = 16_384 if len(x) > 100_000 else None
         picks, cost = measured(
@@ -345,11 +345,11 @@ def other_kernel(case: str, x: Tensor, logits: Tensor, n: int, generator: torch.
     }[case]()
 
 
-def alfamix_task(x: Tensor, logits: Tensor, weight: Tensor, bias: Tensor) -> Task:
+def alfamix_mixing(x: Tensor, logits: Tensor, weight: Tensor, bias: Tensor) -> Mixing:
     """A thousand samples with their predicted labels stand for the labelled set."""
     dtype = torch.float32
     means = class_means(x[::50][:1000], logits[::50].argmax(1)[:1000], len(bias)).to(dtype)
-    return Task(x, logits.argmax(1), means, weight, bias)
+    return Mixing(x, logits.argmax(1), means, weight, bias)
 
 
 def skactiveml_badge(x: np.ndarray, logits: np.ndarray, n: int) -> Any:

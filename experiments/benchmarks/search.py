@@ -30,7 +30,7 @@ from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier, DropoutKey
 from autoal.query.registry import build
 from autoal.run.machine import machine
-from autoal.search.features import Table
+from autoal.search.features import RowsById
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import Counts, HeldOut
 from autoal.search.loop import Search
@@ -144,7 +144,7 @@ def ours(part: float, task: Classifier, fitnet: Classifier, searchnet: SearchNet
     strategy = build("autoal_paper")
     assert isinstance(strategy, AutoAL)
     options, ids, counts = strategy.options, torch.arange(len(x)), Counts()
-    fetch = Table(ids, x)
+    fetch = RowsById(ids, x)
     trainer = FitNetTrainer(fitnet, fetch, World(), options, 0, counts)
     trainer.warm_up(ids, y, round(part * WARMUP))
     with evaluating(fitnet):

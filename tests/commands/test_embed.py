@@ -212,7 +212,7 @@ def test_a_resume_keeps_the_rows_that_are_there(calm: Path, weights: Path, tmp_p
 
 
 def test_what_a_process_refuses_is_one_line_here(tmp_path: Path) -> None:
-    job = workers.Job(
+    job = workers.EmbeddingJob(
         {"_target_": "autoal.data.folder.ImageFolder", "path": "elsewhere"},
         {"_target_": "autoal.models.torchvision.TorchvisionBackbone", "model": "shufflenet_v2_x0_5"},
         tmp_path,

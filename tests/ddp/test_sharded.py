@@ -35,9 +35,9 @@ def _check(world: World) -> None:
         x, logits, labelled = _data(dtype, repeated)
         mine, own = world.shard(x), world.shard(logits)
         for start in (labelled, None):
-            # A window smaller than the pool makes several passes.
-            whole = kernels.kcenter(x, 40, start, window=16)
-            spread = sharded_kcenter(mine, N, 40, world, start, window=16)
+            # A cache smaller than the pool makes several passes.
+            whole = kernels.kcenter(x, 40, start, cache_size=16)
+            spread = sharded_kcenter(mine, N, 40, world, start, cache_size=16)
             assert torch.equal(spread.index, whole.index), (dtype, repeated)
             assert spread.log["passes"] > 2
             torch.testing.assert_close(spread.score, whole.score)

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from autoal.config.command_line import choices, conf_dir
-from autoal.run.study import Setting, cells, collect, every_strategy, split_overrides
+from autoal.run.study import Setting, collect, every_strategy, split_overrides, study_runs
 from autoal.rundir.recipe import recipe_hash
 from tests.experiments.load import EXPERIMENTS, script
 
@@ -90,7 +90,7 @@ def test_every_setting_of_a_study_composes(name: str) -> None:
             assert len(labels) == len(set(labels))
             plain = [s for s in setting.strategies if isinstance(s, str)]
             assert set(plain) <= set(choices("strategy"))
-            first = [cell for cell in cells([setting]) if cell.seed == setting.seeds[0]]
+            first = [cell for cell in study_runs([setting]) if cell.seed == setting.seeds[0]]
             # One plain strategy, and every one with options of its own.
             for cell in first[:1] + [c for c in first[1:] if c.label not in setting.strategies]:
                 assert compose("train", overrides=list(cell.overrides)).seed == cell.seed
@@ -114,8 +114,8 @@ def test_the_baselines_are_runs_of_the_measured_studies() -> None:
     for setting in baselines.SETTINGS:
         assert len(setting.strategies) == len(baselines.STRATEGIES)
         assert setting.strategies[0] == "random"
-        assert set(cells([setting])) <= {
-            replace(cell, setting=setting) for cell in cells(whole[setting.name].SETTINGS)
+        assert set(study_runs([setting])) <= {
+            replace(cell, setting=setting) for cell in study_runs(whole[setting.name].SETTINGS)
         }
 
 
@@ -168,7 +168,7 @@ def test_the_arms_of_the_search_study_have_results_of_todays_recipe() -> None:
                 (label, seed) for label in labels for seed in setting.seeds
             }
             with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-                config = compose("train", overrides=list(next(cells([setting])).overrides))
+                config = compose("train", overrides=list(next(study_runs([setting])).overrides))
             plain = OmegaConf.to_container(config, resolve=True)
             assert isinstance(plain, dict)
             assert {r["recipe"] for r in found} == {recipe_hash({str(k): v for k, v in plain.items()})}

@@ -5,7 +5,7 @@ import torch
 from autoal.errors import AutoALError
 from autoal.kernels import alfamix
 from autoal.kernels.alfamix import candidate_rows
-from autoal.kernels.alfamix_search import Task, caps, class_means, learned_search, loop_search, ray_search
+from autoal.kernels.alfamix_search import Mixing, caps, class_means, learned_search, loop_search, ray_search
 
 from .oracles import alfamix_loop
 
@@ -22,8 +22,8 @@ def problem(rows=600, dim=24, classes=6, seed=0, dtype=torch.float64, relu=False
     return h, h @ weight.T + bias, labelled, targets, weight, bias
 
 
-def task_of(h, logits, labelled, targets, weight, bias):
-    return Task(h, logits.argmax(1), class_means(labelled, targets, len(bias)).to(h.dtype), weight, bias)
+def mixing_of(h, logits, labelled, targets, weight, bias):
+    return Mixing(h, logits.argmax(1), class_means(labelled, targets, len(bias)).to(h.dtype), weight, bias)
 
 
 def test_caps_of_the_published_loop():
@@ -44,13 +44,13 @@ def test_class_means_with_an_unseen_class():
 @pytest.mark.parametrize("n", [5, 150, 599])
 def test_ray_and_loop_find_the_candidates_of_the_definition(seed, n):
     inputs = problem(seed=seed, certain=3.0)
-    task = task_of(*inputs)
-    want, cap = alfamix_loop(task.h, task.y.numpy(), task.anchors, task.weight, task.bias, caps(0.2), n)
-    rows, ray_cap = candidate_rows(ray_search(task).cap, n, 0.2, exact=True)
+    mixing = mixing_of(*inputs)
+    want, cap = alfamix_loop(mixing.h, mixing.y.numpy(), mixing.anchors, mixing.weight, mixing.bias, caps(0.2), n)
+    rows, ray_cap = candidate_rows(ray_search(mixing).cap, n, 0.2, exact=True)
     assert 0 < len(want) < 600
     assert rows.tolist() == want.tolist()
     assert ray_cap == pytest.approx(cap)
-    rows, loop_cap = candidate_rows(loop_search(task, n, 0.2).cap, n, 0.2, exact=False)
+    rows, loop_cap = candidate_rows(loop_search(mixing, n, 0.2).cap, n, 0.2, exact=False)
     assert rows.tolist() == want.tolist()
     assert loop_cap == pytest.approx(cap)
 
@@ -58,17 +58,17 @@ def test_ray_and_loop_find_the_candidates_of_the_definition(seed, n):
 def test_the_documented_exception_is_coordinates_that_agree_exactly():
     inputs = problem(relu=True, certain=3.0)
     inputs[2][:, :6] = 0  # dead units: anchors are exactly 0 where many samples are too
-    task = task_of(*inputs)
-    ray = set(candidate_rows(ray_search(task).cap, 10, 0.2, exact=True)[0].tolist())
-    loop = set(candidate_rows(loop_search(task, 10, 0.2).cap, 10, 0.2, exact=False)[0].tolist())
-    agree = ((task.anchors[:, None] - task.h).abs().min(0).values == 0).any(1)
+    mixing = mixing_of(*inputs)
+    ray = set(candidate_rows(ray_search(mixing).cap, 10, 0.2, exact=True)[0].tolist())
+    loop = set(candidate_rows(loop_search(mixing, 10, 0.2).cap, 10, 0.2, exact=False)[0].tolist())
+    agree = ((mixing.anchors[:, None] - mixing.h).abs().min(0).values == 0).any(1)
     assert ray ^ loop <= set(agree.nonzero().squeeze(1).tolist())
 
 
 def test_float32_and_half_precision_agree_with_float64():
     inputs = problem(rows=3000, certain=3.0)
-    exact = ray_search(task_of(*inputs)).cap
-    single = ray_search(task_of(*(v.float() if v.is_floating_point() else v for v in inputs))).cap
+    exact = ray_search(mixing_of(*inputs)).cap
+    single = ray_search(mixing_of(*(v.float() if v.is_floating_point() else v for v in inputs))).cap
     both = torch.isfinite(exact)
     assert (both == torch.isfinite(single)).all()
     torch.testing.assert_close(single[both].double(), exact[both], rtol=2e-3, atol=1e-5)
@@ -85,8 +85,8 @@ def test_a_saturated_sample_is_never_a_candidate(mode, gap):
     h[sure] = gap * direction
     logits = h @ weight.T + bias
     assert (logits[sure].argmax(1) == target).all()
-    task = task_of(h, logits, labelled, targets, weight, bias)
-    search = ray_search(task) if mode == "closed_form" else loop_search(task, 500, 0.2)
+    mixing = mixing_of(h, logits, labelled, targets, weight, bias)
+    search = ray_search(mixing) if mode == "closed_form" else loop_search(mixing, 500, 0.2)
     assert torch.isinf(search.cap[sure]).all()
     assert torch.isfinite(search.cap).any()
 
@@ -94,7 +94,7 @@ def test_a_saturated_sample_is_never_a_candidate(mode, gap):
 def test_picks_are_candidates_and_spread_over_them():
     inputs = problem(certain=3.0)
     picks = alfamix(*inputs, 10, torch.Generator().manual_seed(0))
-    rows, _ = candidate_rows(ray_search(task_of(*inputs)).cap, 10, 0.2, exact=True)
+    rows, _ = candidate_rows(ray_search(mixing_of(*inputs)).cap, 10, 0.2, exact=True)
     assert picks.log["candidates"] == len(rows) > 10
     assert set(picks.index.tolist()) <= set(rows.tolist())
     assert picks.log["filled"] == 0
@@ -118,7 +118,7 @@ def test_fill_up_without_repetition(mode):
 
 def test_few_candidates_come_first_then_random_rows():
     inputs = problem(certain=3.0)
-    rows, _ = candidate_rows(ray_search(task_of(*inputs)).cap, 590, 0.2, exact=True)
+    rows, _ = candidate_rows(ray_search(mixing_of(*inputs)).cap, 590, 0.2, exact=True)
     assert 0 < len(rows) < 590
     picks = alfamix(*inputs, 590, torch.Generator().manual_seed(0))
     assert sorted(picks.index[: len(rows)].tolist()) == rows.tolist()
@@ -132,14 +132,14 @@ def test_few_candidates_come_first_then_random_rows():
 def test_learned_alpha_follows_autograd_and_adam():
     """One step per iteration from the same start, with torch's own gradients and optimiser."""
     h, logits, labelled, targets, weight, bias = problem(rows=40, dim=5, classes=3, certain=4.0)
-    task = task_of(h, logits, labelled, targets, weight, bias)
+    mixing = mixing_of(h, logits, labelled, targets, weight, bias)
     cap, seed = 0.5, 3
-    ours = learned_search(task, 40, torch.Generator().manual_seed(seed), cap, 5, 0.1, 1.0, 0.01)
+    ours = learned_search(mixing, 40, torch.Generator().manual_seed(seed), cap, 5, 0.1, 1.0, 0.01)
     generator = torch.Generator().manual_seed(seed)
     flipped = torch.zeros(40, dtype=torch.bool)
     first_cap = torch.full((40,), torch.inf, dtype=torch.float64)
     for c in (0.5, 1.0):
-        for anchor in task.anchors:
+        for anchor in mixing.anchors:
             still = (~flipped).nonzero().squeeze(1)
             noise = torch.randn(len(still), 5, generator=generator, dtype=torch.float64)
             alpha = (c / 2 + c / 2 * noise).clamp(1e-8, c).requires_grad_(True)
@@ -147,8 +147,8 @@ def test_learned_alpha_follows_autograd_and_adam():
             for i in range(5):
                 optimiser = torch.optim.Adam([alpha], lr=0.1 if i < 10 / 3 else 0.01)
                 out = ((1 - alpha) * h[still] + alpha * anchor) @ weight.T + bias
-                hits |= out.detach().argmax(1) != task.y[still]
-                loss = -torch.nn.functional.cross_entropy(out, task.y[still], reduction="sum")
+                hits |= out.detach().argmax(1) != mixing.y[still]
+                loss = -torch.nn.functional.cross_entropy(out, mixing.y[still], reduction="sum")
                 (loss + 0.01 * alpha.norm(dim=1).sum()).backward()
                 optimiser.step()
                 alpha.grad = None

@@ -14,16 +14,16 @@ def logits_of(rows, classes, seed=0):
     return torch.randn(rows, classes, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 3
 
 
-@pytest.mark.parametrize("window", [5, 1024])
+@pytest.mark.parametrize("cache_size", [5, 1024])
 @pytest.mark.parametrize("with_labelled", [False, True])
-def test_identical_to_plain_k_center_on_symmetric_kl(window, with_labelled):
+def test_identical_to_plain_k_center_on_symmetric_kl(cache_size, with_labelled):
     pool, labelled = logits_of(300, 6), logits_of(25, 6, seed=1)
     p = softmax(pool.numpy(), axis=1)
     first = int(scipy_entropy(p, axis=1).argmax())
     if with_labelled:
         first = np.min([symmetric_kl(p, q) for q in softmax(labelled.numpy(), axis=1)], axis=0)
     want, scores = greedy_k_center(lambda i: symmetric_kl(p, p[i]), 80, first)
-    picks = cdal(pool, 80, labelled if with_labelled else None, window=window)
+    picks = cdal(pool, 80, labelled if with_labelled else None, cache_size=cache_size)
     assert picks.index.tolist() == want
     np.testing.assert_allclose(picks.score, scores, rtol=1e-9)
 

@@ -50,7 +50,7 @@ BATCH = {
     "kmeans": lambda logits, x, n, g, side: kernels.kmeans(x, n, g),
     "kmeans_weighted": lambda logits, x, n, g, side: kernels.kmeans(x, n, g, weights=kernels.margin(logits)),
     "kmeans_minibatch": lambda logits, x, n, g, side: kernels.kmeans(x, n, g, batch_size=4, max_iter=5),
-    "kcenter": lambda logits, x, n, g, side: kernels.kcenter(x, n, side["x"], window=5),
+    "kcenter": lambda logits, x, n, g, side: kernels.kcenter(x, n, side["x"], cache_size=5),
     "kcenter_cold": lambda logits, x, n, g, side: kernels.kcenter(x, n),
     "kcenter_pca": lambda logits, x, n, g, side: kernels.kcenter_pca(x, n, side["x"], components=2),
     "herding": lambda logits, x, n, g, side: kernels.herding(x, n, side["x"], kernels.margin(logits).exp()),
@@ -90,7 +90,7 @@ BATCH = {
     "softrank": lambda logits, x, n, g, side: kernels.stochastic_batch(
         kernels.cal(x, logits, *_known(side), neighbours=3), n, 7, form="softrank"
     ),
-    "cdal": lambda logits, x, n, g, side: kernels.cdal(logits, n, side["logits"], window=5),
+    "cdal": lambda logits, x, n, g, side: kernels.cdal(logits, n, side["logits"], cache_size=5),
     "cdal_cold": lambda logits, x, n, g, side: kernels.cdal(logits, n),
     "diverse_minibatch": lambda logits, x, n, g, side: kernels.diverse_minibatch(logits, x, n, g, beta=3),
     "alfamix": _alfamix("closed_form"),

@@ -34,12 +34,12 @@ def assert_same_up_to_ties(picks, x, n, labelled, tolerance):
     assert got == want
 
 
-@pytest.mark.parametrize("window", [1, 7, 64, 1024])
+@pytest.mark.parametrize("cache_size", [1, 7, 64, 1024])
 @pytest.mark.parametrize("with_labelled", [False, True])
-def test_identical_to_the_plain_algorithm(window, with_labelled):
+def test_identical_to_the_plain_algorithm(cache_size, with_labelled):
     x = clustered(700, 12)
     labelled = clustered(30, 12, seed=1) if with_labelled else None
-    picks = kcenter(x, 200, labelled, window=window)
+    picks = kcenter(x, 200, labelled, cache_size=cache_size)
     assert_same_up_to_ties(picks, x, 200, labelled, 1e-9)
     assert picks.log["radius"] == pytest.approx(float(picks.score[-1]))
 
@@ -49,7 +49,7 @@ def test_identical_in_narrow_storage(dtype):
     # The data are far from the origin: without centring, products of such numbers lose the distances.
     x = clustered(3000, 16, dtype=dtype, offset=20.0)
     labelled = clustered(40, 16, seed=1, dtype=dtype, offset=20.0)
-    picks = kcenter(x, 300, labelled, window=128)
+    picks = kcenter(x, 300, labelled, cache_size=128)
     assert_same_up_to_ties(picks, x, 300, labelled, 1e-5)
 
 
@@ -74,7 +74,7 @@ def test_few_passes():
 def test_equidistant_rows_need_few_passes():
     # One-hot rows: every distance ties with every other.
     x = torch.eye(600)
-    picks = kcenter(x, 500, window=100)
+    picks = kcenter(x, 500, cache_size=100)
     assert len(set(picks.index.tolist())) == 500
     assert picks.log["passes"] < 60
     torch.testing.assert_close(picks.score[1:], torch.full((499,), 2.0, dtype=torch.float64).sqrt())
@@ -84,7 +84,7 @@ def test_repeated_rows_come_last_and_nothing_is_nan():
     g = torch.Generator().manual_seed(0)
     base = torch.randn(40, 5, generator=g) + 300
     x = base.repeat_interleave(25, 0)[torch.randperm(1000, generator=g)]
-    picks = kcenter(x, 60, window=64)
+    picks = kcenter(x, 60, cache_size=64)
     assert torch.isfinite(picks.score).all()
     assert torch.unique(x[picks.index[:40]], dim=0).shape[0] == 40
     assert picks.score[40:].eq(0).all()
@@ -140,8 +140,8 @@ def test_errors():
         kcenter(x, 6)
     with pytest.raises(AutoALError, match=r"labelled has shape \(3, 4\)"):
         kcenter(x, 2, torch.zeros(3, 4))
-    with pytest.raises(AutoALError, match="window=0"):
-        kcenter(x, 2, window=0)
+    with pytest.raises(AutoALError, match="cache_size=0"):
+        kcenter(x, 2, cache_size=0)
     with pytest.raises(AutoALError, match="components=0"):
         kcenter_pca(x, 2, components=0)
     with pytest.raises(AutoALError, match="labelled holds the value inf"):

@@ -1,4 +1,4 @@
-"""The same pool gives the same picks: any window, block size, number of ranks and threads, with repeated rows."""
+"""The same pool gives the same picks: any cache, block size, number of ranks and threads, with repeated rows."""
 
 import threading
 
@@ -118,17 +118,17 @@ def kcenter_oracle(x, n, labelled):
 
 @SETTINGS
 @given(pools(), st.integers(1, 40))
-def test_k_center_is_the_definition_in_every_window(pool, window):
+def test_k_center_is_the_definition_with_every_cache_size(pool, cache_size):
     x, _, labelled, n = pool
     want = kcenter_oracle(x, n, labelled)
-    assert kernels.kcenter(x, n, labelled, window=window).index.tolist() == want
+    assert kernels.kcenter(x, n, labelled, cache_size=cache_size).index.tolist() == want
     assert kernels.kcenter(x, n, labelled).index.tolist() == want
 
 
 BATCH = {
-    "kcenter": lambda x, logits, labelled, n: kernels.kcenter(x, n, labelled, window=13),
+    "kcenter": lambda x, logits, labelled, n: kernels.kcenter(x, n, labelled, cache_size=13),
     "badge": lambda x, logits, labelled, n: kernels.badge(logits, x, n, rng()),
-    "cdal": lambda x, logits, labelled, n: kernels.cdal(logits, n, window=13),
+    "cdal": lambda x, logits, labelled, n: kernels.cdal(logits, n, cache_size=13),
     "kmeans": lambda x, logits, labelled, n: kernels.kmeans(x, n, rng(), max_iter=20),
     "kmeans_weighted": lambda x, logits, labelled, n: kernels.kmeans(x, n, rng(), kernels.margin(logits), 20),
     "kmeans_minibatch": lambda x, logits, labelled, n: kernels.kmeans(x, n, rng(), max_iter=5, batch_size=20),
@@ -159,14 +159,14 @@ def test_same_picks_in_blocks_of_every_size_and_with_two_threads(name, monkeypat
 def test_same_picks_on_every_number_of_ranks(size):
     @settings(SETTINGS, max_examples=12)
     @given(pools(), st.integers(1, 40))
-    def check(pool, window):
+    def check(pool, cache_size):
         x, logits, labelled, n = pool
         rows = len(x)
 
         def work(world):
             mine, own = world.shard(x), world.shard(logits)
             return (
-                sharded_kcenter(mine, rows, n, world, labelled, window).index.tolist(),
+                sharded_kcenter(mine, rows, n, world, labelled, cache_size).index.tolist(),
                 sharded_badge(own, mine, rows, n, rng(), world).index.tolist(),
                 sharded_kmeans(mine, rows, n, rng(), world, max_iter=20).index.tolist(),
             )
@@ -182,15 +182,15 @@ def test_same_picks_on_every_number_of_ranks(size):
     check()
 
 
-@pytest.mark.parametrize("window", [1, 16, 64, 1024])
-def test_of_repeated_rows_the_first_is_picked(window):
+@pytest.mark.parametrize("cache_size", [1, 16, 64, 1024])
+def test_of_repeated_rows_the_first_is_picked(cache_size):
     # Rows equal to the letter got distances that differ in the last bit: row 293 was picked for its repetition 93.
     g = torch.Generator().manual_seed(3)
     x = torch.randn(301, 9, generator=g, dtype=torch.float64) + torch.arange(301)[:, None] % 7
     torch.randn(301, 5, generator=g, dtype=torch.float64)
     x = x[torch.arange(301) % 100]
     labelled = torch.randn(11, 9, generator=g, dtype=torch.float64)
-    picks = kernels.kcenter(x, 40, labelled, window=window).index.tolist()
+    picks = kernels.kcenter(x, 40, labelled, cache_size=cache_size).index.tolist()
     assert max(picks) < 100
     assert picks == kcenter_oracle(x, 40, labelled)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from autoal.models.cnn import SmallCNN
-from autoal.search.features import Table
+from autoal.search.features import RowsById
 from autoal.search.networks import GlobalWeights, SearchNet, head_on_features
 from autoal.training.hooks import seeded
 from tests.search.world import mlp
@@ -46,5 +46,5 @@ def test_initial_weights_follow_the_seed_and_leave_the_global_state() -> None:
 
 
 def test_table_finds_rows_by_id() -> None:
-    table = Table(torch.tensor([2, 5, 9]), torch.tensor([20.0, 50.0, 90.0]))
+    table = RowsById(torch.tensor([2, 5, 9]), torch.tensor([20.0, 50.0, 90.0]))
     assert table(torch.tensor([9, 2])).tolist() == [90.0, 20.0]

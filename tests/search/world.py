@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from autoal.distributed import World
 from autoal.models.base import Backbone
 from autoal.models.mlp import MLP
-from autoal.search.features import Table
+from autoal.search.features import RowsById
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import Counts, HeldOut
 from autoal.search.loop import Search
@@ -43,7 +43,7 @@ def mlp(seed: int) -> Backbone:
 
 def make_half(
     seed: int = 0, n: int = 60, q: int = 6, planted: int = 2, useless: int = 4, graded: bool = False
-) -> tuple[HeldOut, Table]:
+) -> tuple[HeldOut, RowsById]:
     """Random votes, but column ``planted`` votes for the highest losses and ``useless`` for the lowest.
 
     Binary votes are for q samples each; graded ones fall linearly over the whole half.
@@ -60,7 +60,7 @@ def make_half(
             votes[score.argsort(descending=True)[:q], column] = 1.0
     ids = torch.arange(n) * 3
     targets = torch.randint(0, 4, (n,), generator=g)
-    return HeldOut(ids, targets, votes, losses, q), Table(ids, inputs)
+    return HeldOut(ids, targets, votes, losses, q), RowsById(ids, inputs)
 
 
 def make_source(options: SearchOptions, seed: int = 0) -> GlobalWeights | SearchNet:
@@ -71,7 +71,7 @@ def make_source(options: SearchOptions, seed: int = 0) -> GlobalWeights | Search
 
 
 def make_search(
-    options: SearchOptions, half: HeldOut, fetch: Table, seed: int = 0, fitnet: nn.Module | None = None
+    options: SearchOptions, half: HeldOut, fetch: RowsById, seed: int = 0, fitnet: nn.Module | None = None
 ) -> Search:
     counts = Counts()
     trainer = None

@@ -14,9 +14,9 @@ from autoal.errors import AutoALError
 from autoal.query.contract import QueryContext
 from autoal.strategies.albl import ALBL
 from autoal.training.inference import PoolOutputs
-from tests.strategies.arms import Wish, noisy, replace_arms
 from tests.strategies.planted import context, planted_task
 from tests.strategies.runs import assert_resumes, experiment, rows
+from tests.strategies.wishes import Wish, noisy, replace_candidates
 
 N = 600
 
@@ -24,8 +24,8 @@ N = 600
 def play(best: int, rounds: int, strategy: ALBL) -> list[dict[str, float]]:
     """Candidates own halves of the pool; the classifier is right exactly after the best one's batch was bought."""
     half = torch.arange(N) % 2
-    arms = [Wish(f"arm{k}", noisy(half == k, k)) for k in range(2)]
-    replace_arms(strategy, arms)
+    candidates = [Wish(f"arm{k}", noisy(half == k, k)) for k in range(2)]
+    replace_candidates(strategy, candidates)
     targets = torch.zeros(N, dtype=torch.int64)
     task = planted_task(torch.rand(N, 2, generator=torch.Generator().manual_seed(0)), targets, torch.arange(2))
     net = task.initial_net()
@@ -52,7 +52,7 @@ def test_moves_to_the_planted_best_candidate(best: int) -> None:
     assert logs[0][f"albl_p_arm{best}"] == pytest.approx(0.5)
     assert logs[-1][f"albl_p_arm{best}"] > 0.85
     chosen = [log["albl_arm"] for log in logs[100:]]
-    assert sum(arm == best for arm in chosen) > 80
+    assert sum(candidate == best for candidate in chosen) > 80
     assert "albl_reward" not in logs[0]
     assert {log["albl_reward"] for log in logs[1:]} == {0.0, 1.0}
 
@@ -61,7 +61,9 @@ def equal_rewards(seed: int, size: int = 1180, n: int = 20, rounds: int = 10) ->
     """Let random sampling and three candidates play while the classifier is always right; NumPy follows."""
     strategy = ALBL(("random", "margin", "margin", "margin"), horizon=rounds)
     wishes = [noisy(torch.arange(size) % 3 == k, 10 * seed + k) for k in range(3)]
-    replace_arms(strategy, [strategy.arms[0], *(Wish(f"arm{k}", wish) for k, wish in enumerate(wishes))])
+    replace_candidates(
+        strategy, [strategy.candidates[0], *(Wish(f"arm{k}", wish) for k, wish in enumerate(wishes))]
+    )
     inputs = torch.rand(size, 2, generator=torch.Generator().manual_seed(0))
     task = planted_task(inputs, torch.zeros(size, dtype=torch.int64), torch.arange(20), seed=seed)
     net, by_hand, played = task.initial_net(), Exp4PByHand(4, rounds), []
@@ -132,7 +134,7 @@ def test_samples_are_weighted_by_the_probability_that_they_were_bought() -> None
     strategy = ALBL(("random", "margin", "margin"), horizon=10)
     ctx = context(task, strategy, task.initial_net())
     picked = strategy.query(ctx, 8).ids
-    margins = strategy.arms[1].query(ctx, 8).ids
+    margins = strategy.candidates[1].query(ctx, 8).ids
     # Both margin candidates hold the same batch; random sampling adds 8/80 of its third everywhere.
     expected = torch.where(torch.isin(picked, margins), 2 / 3 + 0.1 / 3, 0.1 / 3)
     torch.testing.assert_close(1.0 / strategy._weights, expected.double())

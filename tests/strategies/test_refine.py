@@ -9,10 +9,10 @@ from torch import Tensor
 from autoal.errors import AutoALError
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy
-from autoal.strategies.refine import ARMS, Refine
+from autoal.strategies.refine import CANDIDATES, Refine
 from autoal.strategies.uherding import UHerding
 from autoal.testing.tiny import tiny_context, tiny_task
-from tests.strategies.arms import Wish, replace_arms
+from tests.strategies.wishes import Wish, replace_candidates
 
 WISHES = [torch.rand(60, generator=torch.Generator().manual_seed(k), dtype=torch.float64) for k in range(3)]
 
@@ -31,10 +31,10 @@ class Watching(Wish):
 
 def watched(**options: object) -> tuple[Refine, list[Watching], Watching]:
     strategy = Refine(**options)  # type: ignore[arg-type]
-    arms = [Watching(f"arm{k}", wish) for k, wish in enumerate(WISHES[:2])]
-    replace_arms(strategy, arms)
+    candidates = [Watching(f"arm{k}", wish) for k, wish in enumerate(WISHES[:2])]
+    replace_candidates(strategy, candidates)
     strategy.final = Watching("final", WISHES[2])
-    return strategy, arms, strategy.final
+    return strategy, candidates, strategy.final
 
 
 def best(wish: Tensor, ids: set[int], n: int) -> list[int]:
@@ -42,28 +42,28 @@ def best(wish: Tensor, ids: set[int], n: int) -> list[int]:
 
 
 def test_each_pass_leaves_the_union_of_what_was_nominated_from_its_parts() -> None:
-    strategy, arms, final = watched(batches=6, passes=3, first=20, share=0.5)
+    strategy, candidates, final = watched(batches=6, passes=3, first=20, share=0.5)
     ctx = tiny_context(tiny_task(), strategy)
     selection = strategy.query(ctx, 4)
     pool = set(ctx.unlabelled.ids.tolist())
     for number in range(3):
         size = max(4, 20 if number == 0 else int(0.5 * len(pool)))
         union: set[int] = set()
-        for arm in arms:
-            parts = arm.seen[3 * number : 3 * number + 3]  # 6 batches of 2 candidates
+        for candidate in candidates:
+            parts = candidate.seen[3 * number : 3 * number + 3]  # 6 batches of 2 candidates
             assert all(len(part) == size and part <= pool for part in parts)
-            union |= {i for part in parts for i in best(arm.wish, part, 4)}
+            union |= {i for part in parts for i in best(candidate.wish, part, 4)}
         pool = union
-    assert [len(arm.seen) for arm in arms] == [9, 9]
+    assert [len(candidate.seen) for candidate in candidates] == [9, 9]
     assert final.seen == [pool]
     assert selection.ids.tolist() == best(WISHES[2], pool, 4)
     assert selection.log == {"refine_candidates": 48.0, "refine_left": float(len(pool))}
 
 
 def test_the_union_is_cut_and_the_pool_is_capped() -> None:
-    strategy, arms, final = watched(batches=20, passes=1, first=20, union=9, candidates_cap=25)
+    strategy, candidates, final = watched(batches=20, passes=1, first=20, union=9, candidates_cap=25)
     strategy.query(tiny_context(tiny_task(), strategy), 4)
-    assert len(set().union(*(part for arm in arms for part in arm.seen))) <= 25
+    assert len(set().union(*(part for candidate in candidates for part in candidate.seen))) <= 25
     assert [len(seen) for seen in final.seen] == [9]
 
 
@@ -98,7 +98,7 @@ def test_temperature_and_bandwidth_are_found_once_per_round() -> None:
 
 def test_published_constants() -> None:
     strategy = Refine()
-    assert [arm.name for arm in strategy.arms] == list(ARMS)
+    assert [candidate.name for candidate in strategy.candidates] == list(CANDIDATES)
     assert (strategy.passes, strategy.batches, strategy.first) == (5, 100, 5000)
     assert (strategy.share, strategy.union, strategy.candidates_cap) == (0.4, 10_000, None)
     assert strategy.final.name == "uherding"

@@ -12,7 +12,7 @@ from autoal.query.contract import QueryContext
 from autoal.strategies.selectal import SelectAL
 from autoal.testing.tiny import tiny_context, tiny_task
 from autoal.training.task import Task
-from tests.strategies.arms import Wish, replace_arms
+from tests.strategies.wishes import Wish, replace_candidates
 
 
 def accuracy_without(ctx: QueryContext, task: Task, kind: str, folds: int) -> float:
@@ -65,7 +65,7 @@ class Told(SelectAL):
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "loss", "arm"),
+    ("accuracy", "loss", "candidate"),
     [
         ([0.9, 0.5, 0.8], [1.0, 1.0, 1.0], 1),
         ([0.9, 0.8, 0.5], [1.0, 1.0, 1.0], 2),
@@ -74,15 +74,15 @@ class Told(SelectAL):
         ([0.8, 0.8, 0.8], [1.0, 1.2, 1.3], 2),
     ],
 )
-def test_what_hurts_most_names_the_strategy(accuracy: list[float], loss: list[float], arm: int) -> None:
+def test_what_hurts_most_names_the_strategy(accuracy: list[float], loss: list[float], candidate: int) -> None:
     strategy = Told()
     strategy.said = (accuracy, loss)
     wishes: list[Tensor] = [torch.arange(60.0).roll(20 * k) for k in range(3)]
-    replace_arms(strategy, [Wish(f"arm{k}", wish) for k, wish in enumerate(wishes)])
+    replace_candidates(strategy, [Wish(f"arm{k}", wish) for k, wish in enumerate(wishes)])
     ctx = tiny_context(tiny_task(), strategy)
     selection = strategy.query(ctx, 3)
-    assert selection.log["selectal_arm"] == arm
-    assert selection.ids.tolist() == Wish("same", wishes[arm]).query(ctx, 3).ids.tolist()
+    assert selection.log["selectal_arm"] == candidate
+    assert selection.ids.tolist() == Wish("same", wishes[candidate]).query(ctx, 3).ids.tolist()
 
 
 def test_wants_three_strategies() -> None:

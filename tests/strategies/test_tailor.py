@@ -13,9 +13,9 @@ from autoal.query.contract import QueryContext
 from autoal.strategies.tailor import Tailor
 from autoal.training.hooks import HookList
 from autoal.training.task import Task
-from tests.strategies.arms import Wish, noisy, replace_arms
 from tests.strategies.planted import context, planted_task
 from tests.strategies.runs import assert_resumes
+from tests.strategies.wishes import Wish, noisy, replace_candidates
 
 
 def imbalanced(n: int = 1000) -> tuple[Task, torch.Tensor]:
@@ -29,8 +29,8 @@ def imbalanced(n: int = 1000) -> tuple[Task, torch.Tensor]:
 def test_moves_to_the_candidate_that_finds_the_rare_class(best: int) -> None:
     task, targets = imbalanced()
     strategy = Tailor(("random", "margin"))
-    arms = [Wish(f"arm{k}", noisy(targets == (1 if k == best else 0), k)) for k in range(2)]
-    replace_arms(strategy, arms)
+    candidates = [Wish(f"arm{k}", noisy(targets == (1 if k == best else 0), k)) for k in range(2)]
+    replace_candidates(strategy, candidates)
     shares = []
     for round_ in range(5):
         task.data.round = round_
@@ -54,8 +54,8 @@ def test_counts_follow_labels_with_discount() -> None:
         task.data.pool.add(selection.ids, task.data.oracle.buy(selection.ids))
     counts = strategy._learn(context(task, strategy, task.initial_net()))
     expected = torch.zeros(2, 2, dtype=torch.float64)
-    for factor, (ids, arms) in zip((0.5, 1.0), selections, strict=True):
-        for i, k in zip(ids, arms, strict=True):
+    for factor, (ids, asked) in zip((0.5, 1.0), selections, strict=True):
+        for i, k in zip(ids, asked, strict=True):
             expected[k, targets[i]] += factor
     torch.testing.assert_close(counts, expected)
 

@@ -9,14 +9,14 @@ from autoal.errors import AutoALError
 from autoal.query.registry import build
 from autoal.strategies.tcm import TCM
 from autoal.testing.tiny import tiny_context, tiny_task
-from tests.strategies.arms import Wish, replace_arms
+from tests.strategies.wishes import Wish, replace_candidates
 
 
 def test_switches_after_so_many_rounds() -> None:
     task = tiny_task()
     strategy = TCM(switch=2)
     wishes = [torch.arange(60.0), -torch.arange(60.0)]
-    replace_arms(strategy, [Wish(f"arm{k}", wish) for k, wish in enumerate(wishes)])
+    replace_candidates(strategy, [Wish(f"arm{k}", wish) for k, wish in enumerate(wishes)])
     for round_, ids in enumerate(([59, 58], [59, 58], [12, 13], [12, 13])):
         selection = strategy.query(tiny_context(task, strategy, round_=round_), 2)
         assert selection.ids.tolist() == ids

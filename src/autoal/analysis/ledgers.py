@@ -21,7 +21,7 @@ from autoal.analysis.runs import Problem, Run
 from autoal.analysis.settings import Setting
 from autoal.rundir.names import LEDGER
 
-__all__ = ["Purchases", "SelectionSummary", "read_ledger", "summarise_selection"]
+__all__ = ["Bought", "SelectionSummary", "read_ledger", "summarise_selection"]
 
 _LINE = re.compile(
     rb'^\{"round": ?\d+, ?"id": ?(\d+), ?"label": ?(-?\d+), [^\n]*?"source": ?"(\w)\w*"[^\n]*\}$', re.MULTILINE
@@ -30,7 +30,7 @@ _MAX_CLASSES = 1000
 
 
 @dataclass(frozen=True)
-class Purchases:
+class Bought:
     """The labels that a strategy chose (neither the initial set nor validation labels).
 
     Attributes:
@@ -65,7 +65,7 @@ class SelectionSummary:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_ledger(path: Path) -> Purchases | None:
+def read_ledger(path: Path) -> Bought | None:
     """Read which samples a run's strategy bought.
 
     Args:
@@ -92,7 +92,7 @@ def read_ledger(path: Path) -> Purchases | None:
     ids, labels = flat[order, 0], flat[order, 1]
     if np.any(ids[1:] == ids[:-1]):
         raise ValueError(f"sample {ids[1:][ids[1:] == ids[:-1]][0]} is bought twice")
-    return Purchases(ids, labels)
+    return Bought(ids, labels)
 
 
 def _read_lines(raw: bytes) -> NDArray[np.int64]:
@@ -120,7 +120,7 @@ def summarise_selection(
         The summary; empty if no run has a ledger.
     """
     summary = SelectionSummary()
-    bought: dict[str, dict[tuple[str, int], Purchases]] = {}
+    bought: dict[str, dict[tuple[str, int], Bought]] = {}
     runs = [run for name in setting.strategies for run in setting.runs[name]]
     for run in track(runs, "reading ledgers") if track else runs:
         try:
@@ -137,7 +137,7 @@ def summarise_selection(
     return summary
 
 
-def _overlap(bought: Sequence[dict[tuple[str, int], Purchases]]) -> FloatArray:
+def _overlap(bought: Sequence[dict[tuple[str, int], Bought]]) -> FloatArray:
     m = len(bought)
     overlap = np.full((m, m), math.nan)
     for i in range(m):
@@ -152,7 +152,7 @@ def _overlap(bought: Sequence[dict[tuple[str, int], Purchases]]) -> FloatArray:
     return overlap
 
 
-def _balance(summary: SelectionSummary, bought: Sequence[Sequence[Purchases]]) -> None:
+def _balance(summary: SelectionSummary, bought: Sequence[Sequence[Bought]]) -> None:
     if not bought:
         return
     classes = np.unique(np.concatenate([p.labels for group in bought for p in group]))

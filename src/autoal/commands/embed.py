@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from autoal.embedding.encoder import build_encoder
     from autoal.embedding.progress import show
     from autoal.embedding.store import FeatureStore, rows_of
-    from autoal.embedding.workers import Job
+    from autoal.embedding.workers import EmbeddingJob
 
     backbone, root = plain(config.backbone), Path(args.root or config.paths.data_dir).expanduser()
     encoder = build_encoder(backbone, args.size)
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         if not store.finished:
             blocks = store.missing(args.batch_size)
             total = sum(len(split) for split in splits.values())
-            job = Job(plain(config.dataset), backbone, root, args.size, store.files)
+            job = EmbeddingJob(plain(config.dataset), backbone, root, args.size, store.files)
             found = _embed(args, job, encoder, splits, blocks)
             for block in show(found, total - rows_of(blocks), total):
                 store.record(block)

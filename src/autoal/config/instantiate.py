@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from autoal.config.plugins import registered_targets
-from autoal.config.values import Setting, arguments_of, check, settings_of, shown
+from autoal.config.values import Declared, arguments_of, check, settings_of, shown
 from autoal.errors import AutoALError
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ def plan(
     config: Mapping[str, Any],
     base: type,
     given: Sequence[str] = (),
-    declared: Mapping[str, Setting] | None = None,
+    declared: Mapping[str, Declared] | None = None,
     common: type | None = None,
 ) -> Plan:
     """Find the class of a config and check its arguments by signature and type.
@@ -95,7 +95,7 @@ def plan_class(
     options: Mapping[str, Any],
     base: type,
     given: Sequence[str] = (),
-    declared: Mapping[str, Setting] | None = None,
+    declared: Mapping[str, Declared] | None = None,
     common: type | None = None,
 ) -> Plan:
     """Check the arguments of a class that is known already; see :func:`plan`."""

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from autoal.config.values import (
     Count,
+    Declared,
     LearningRate,
     NotNegative,
     Positive,
     Range,
-    Setting,
     Whole,
     check,
     settings_of,
@@ -145,11 +145,11 @@ class OptimizerKeys:
 
 _DECAY = Annotated[float, Range(0, 1, "[)")]
 
-OPTIMIZER_RANGES: dict[str, Setting] = {
-    "lr": Setting(LearningRate),
-    "weight_decay": Setting(NotNegative),
-    "momentum": Setting(_DECAY),
-    "dampening": Setting(Annotated[float, Range(0, 1)]),
-    "betas": Setting(tuple[_DECAY, _DECAY]),
+OPTIMIZER_RANGES: dict[str, Declared] = {
+    "lr": Declared(LearningRate),
+    "weight_decay": Declared(NotNegative),
+    "momentum": Declared(_DECAY),
+    "dampening": Declared(Annotated[float, Range(0, 1)]),
+    "betas": Declared(tuple[_DECAY, _DECAY]),
 }
 """Ranges of arguments that torch's own annotations leave out."""

@@ -77,7 +77,7 @@ Text = Annotated[str, "not empty"]
 
 
 @dataclass(frozen=True)
-class Setting:
+class Declared:
     """What is declared about one key.
 
     Attributes:
@@ -109,11 +109,11 @@ def _is_flag(value: Any) -> bool:
     return value is None or isinstance(value, bool)
 
 
-def settings_of(cls: type) -> dict[str, Setting]:
+def settings_of(cls: type) -> dict[str, Declared]:
     """Return the fields of a dataclass as settings."""
     hints = typing.get_type_hints(cls, include_extras=True)
     return {
-        f.name: Setting(
+        f.name: Declared(
             hints[f.name],
             f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING,
         )
@@ -122,7 +122,7 @@ def settings_of(cls: type) -> dict[str, Setting]:
     }
 
 
-def arguments_of(cls: type, given: Sequence[str] = ()) -> tuple[dict[str, Setting], bool]:
+def arguments_of(cls: type, given: Sequence[str] = ()) -> tuple[dict[str, Declared], bool]:
     """Return the constructor arguments of a class as settings.
 
     A class whose arguments stand in a dataclass names it as its attribute ``settings_type``. Where the
@@ -137,8 +137,8 @@ def arguments_of(cls: type, given: Sequence[str] = ()) -> tuple[dict[str, Settin
     """
     declared = getattr(cls, "settings_type", None)
     if declared is not None:
-        return {k: Setting(s.kind) for k, s in settings_of(declared).items()}, False
-    found: dict[str, Setting] = {}
+        return {k: Declared(s.kind) for k, s in settings_of(declared).items()}, False
+    found: dict[str, Declared] = {}
     for owner in cls.__mro__:
         if "__init__" not in vars(owner):
             continue
@@ -149,7 +149,7 @@ def arguments_of(cls: type, given: Sequence[str] = ()) -> tuple[dict[str, Settin
         parameters = list(inspect.signature(init).parameters.values())[1:]
         for p in parameters:
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in given:
-                found.setdefault(p.name, Setting(hints.get(p.name, Any), p.default is p.empty))
+                found.setdefault(p.name, Declared(hints.get(p.name, Any), p.default is p.empty))
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return found, False
     return found, True
@@ -165,7 +165,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def check(
     group: str,
     values: Mapping[Any, Any],
-    settings: Mapping[str, Setting],
+    settings: Mapping[str, Declared],
     any_key: bool = False,
     also: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def check(
             raise unknown_key(group, str(key), [*settings, *also])
         if value == "???":
             raise AutoALError(f"{group}.{key} needs a value: {group}.{key}=...")
-        checked[str(key)] = check_value(f"{group}.{key}", value, settings.get(key, Setting()).kind)
+        checked[str(key)] = check_value(f"{group}.{key}", value, settings.get(key, Declared()).kind)
     for key, setting in settings.items():
         if setting.required and key not in values:
             raise AutoALError(f"{group}.{key} needs a value: {group}.{key}=... ({describe(setting.kind)})")

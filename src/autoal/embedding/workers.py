@@ -26,7 +26,7 @@ _GRACE = 10.0
 
 
 @dataclass(frozen=True)
-class Job:
+class EmbeddingJob:
     """What a process needs to know to embed; small, since it travels to the process.
 
     Attributes:
@@ -84,7 +84,9 @@ def embed_blocks(
             yield block
 
 
-def embed_in_processes(job: Job, blocks: Sequence[Block], devices: Sequence[str], threads: int) -> Iterator[Block]:
+def embed_in_processes(
+    job: EmbeddingJob, blocks: Sequence[Block], devices: Sequence[str], threads: int
+) -> Iterator[Block]:
     """Embed blocks in one spawned process per device; each takes every n-th block.
 
     Processes end with this one, however it ends.
@@ -139,7 +141,7 @@ def _death(code: int | None) -> str:
     return f"an embedding process was killed by signal {-code}{hint}"
 
 
-def _work(job: Job, blocks: Sequence[Block], device: str, threads: int, pipe: Connection) -> None:
+def _work(job: EmbeddingJob, blocks: Sequence[Block], device: str, threads: int, pipe: Connection) -> None:
     """Run in a process of its own: embed, and tell the parent block by block."""
     # Ctrl-C reaches the whole group; the parent ends its processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from autoal.errors import AutoALError, unknown_name
 from autoal.kernels.alfamix_search import (
-    Search,
-    Task,
+    Flips,
+    Mixing,
     caps,
     class_means,
     learned_search,
@@ -108,7 +108,7 @@ def alfamix(
     dtype = compute_dtype(embeddings)
     device = embeddings.device
     anchors = class_means(labelled_embeddings, labelled_targets, head_weight.shape[0])
-    task = Task(
+    mixing = Mixing(
         embeddings,
         logits.argmax(1).to(device),
         anchors.to(device=device, dtype=dtype),
@@ -116,7 +116,7 @@ def alfamix(
         head_bias.to(device=device, dtype=dtype),
     )
     search = _search(
-        task, n, generator, mode, alpha_cap, learning_rate, learning_iterations, clf_coef, l2_coef, progress
+        mixing, n, generator, mode, alpha_cap, learning_rate, learning_iterations, clf_coef, l2_coef, progress
     )
     candidates, cap = candidate_rows(search.cap, n, alpha_cap, exact=mode == "closed_form")
     log = {"candidates": float(candidates.numel()), "cap": cap, **search.log}
@@ -186,7 +186,7 @@ def candidate_rows(flip_cap: Tensor, n: int, alpha_cap: float, exact: bool) -> t
 
 
 def _search(
-    task: Task,
+    mixing: Mixing,
     n: int,
     generator: torch.Generator,
     mode: Mode,
@@ -196,14 +196,14 @@ def _search(
     clf_coef: float,
     l2_coef: float,
     progress: Progress | None,
-) -> Search:
+) -> Flips:
     """Run the search that the mode names."""
     if mode == "closed_form":
-        return ray_search(task, progress)
+        return ray_search(mixing, progress)
     if mode == "reference":
-        return loop_search(task, n, alpha_cap, progress)
+        return loop_search(mixing, n, alpha_cap, progress)
     iterations = learning_iterations if mode == "alpha_opt" else 1
-    return learned_search(task, n, generator, alpha_cap, iterations, learning_rate, clf_coef, l2_coef, progress)
+    return learned_search(mixing, n, generator, alpha_cap, iterations, learning_rate, clf_coef, l2_coef, progress)
 
 
 def _unit_rows(embeddings: Tensor, index: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from autoal.kernels.lloyd import add_by_cluster
 _LOWEST_ALPHA = 1e-8
 
 
-class Task(NamedTuple):
+class Mixing(NamedTuple):
     """What every search needs, all on one device.
 
     Attributes:
@@ -53,8 +53,8 @@ class Task(NamedTuple):
         return torch.addmm(self.bias, h, self.weight.T)
 
 
-class Search(NamedTuple):
-    """What a search found.
+class Flips(NamedTuple):
+    """When samples flip.
 
     Attributes:
         cap: ``(N,)`` cap at which the label of each sample flips; infinite if it does not.
@@ -81,7 +81,7 @@ def class_means(embeddings: Tensor, targets: Tensor, classes: int) -> Tensor:
     return torch.where(counts > 0, sums / counts.clamp(min=1), sums.sum(0) / rows)
 
 
-def ray_search(task: Task, progress: Progress | None = None) -> Search:
+def ray_search(mixing: Mixing, progress: Progress | None = None) -> Flips:
     r"""The closed form, solved exactly along a ray: no loop over classes and none over caps.
 
     The closed-form perturbation of the paper is
@@ -101,26 +101,26 @@ def ray_search(task: Task, progress: Progress | None = None) -> Search:
     candidate.
 
     Args:
-        task: Embeddings, predictions, anchors and head.
+        mixing: Embeddings, predictions, anchors and head.
         progress: Called with (rows done, rows).
 
     Returns:
         The caps; logs the mean radius.
     """
-    rows, width = task.h.shape
-    classes = task.weight.shape[0]
-    out = torch.full((rows,), torch.inf, dtype=task.dtype, device=task.h.device)
+    rows, width = mixing.h.shape
+    classes = mixing.weight.shape[0]
+    out = torch.full((rows,), torch.inf, dtype=mixing.dtype, device=mixing.h.device)
     # The residual sums to zero, so the mean of the weights cancels; removing it first keeps the digits of |g|.
-    centred = task.weight - task.weight.mean(0)
+    centred = mixing.weight - mixing.weight.mean(0)
     gram = centred @ centred.T
     # Distances to the anchors do not change under a common shift; near the pool they cancel less.
-    shift = task.anchors.mean(0)
-    anchors = task.anchors - shift
+    shift = mixing.anchors.mean(0)
+    anchors = mixing.anchors - shift
     anchor_norms = anchors.square().sum(1)
     radius_sum = 0.0
-    for low, high in row_blocks(rows, 2 * width + 6 * classes, task.h.device):
-        h, y = task.rows(slice(low, high)), task.y[low:high].unsqueeze(1)
-        f = task.predict(h)
+    for low, high in row_blocks(rows, 2 * width + 6 * classes, mixing.h.device):
+        h, y = mixing.rows(slice(low, high)), mixing.y[low:high].unsqueeze(1)
+        f = mixing.predict(h)
         residual, alive = _unit_residual(f, y)
         s = residual @ gram
         length = (s * residual).sum(1, keepdim=True).clamp_(min=0).sqrt()
@@ -137,10 +137,10 @@ def ray_search(task: Task, progress: Progress | None = None) -> Search:
         radius_sum += float(radius.double().sum())
         if progress is not None:
             progress(high, rows)
-    return Search(out, {"radius_mean": radius_sum / rows})
+    return Flips(out, {"radius_mean": radius_sum / rows})
 
 
-def loop_search(task: Task, n: int, alpha_cap: float, progress: Progress | None = None) -> Search:
+def loop_search(mixing: Mixing, n: int, alpha_cap: float, progress: Progress | None = None) -> Flips:
     r"""The closed form as it was published: every cap, every class, element-wise :math:`\alpha`.
 
     Kept as the reference for :func:`ray_search`. It differs from it in one documented way: the element-wise
@@ -148,7 +148,7 @@ def loop_search(task: Task, n: int, alpha_cap: float, progress: Progress | None 
     (dead units after a ReLU).
 
     Args:
-        task: Embeddings, predictions, anchors and head.
+        mixing: Embeddings, predictions, anchors and head.
         n: Caps grow until there are more than n candidates.
         alpha_cap: First cap and step.
         progress: Called with (caps done, caps).
@@ -156,24 +156,24 @@ def loop_search(task: Task, n: int, alpha_cap: float, progress: Progress | None 
     Returns:
         The first cap of the grid at which each sample flips, and how often labels flipped.
     """
-    rows, width = task.h.shape
-    out = torch.full((rows,), torch.inf, dtype=task.dtype, device=task.h.device)
+    rows, width = mixing.h.shape
+    out = torch.full((rows,), torch.inf, dtype=mixing.dtype, device=mixing.h.device)
     flips = 0
     low_alpha, high_alpha = math.inf, -math.inf
     grid = caps(alpha_cap)
     for done, cap in enumerate(grid, start=1):
         eps = cap / math.sqrt(width)
-        for low, high in row_blocks(rows, 6 * width, task.h.device):
-            h, y = task.rows(slice(low, high)), task.y[low:high]
-            residual, alive = _unit_residual(task.predict(h), y.unsqueeze(1))
-            g = residual @ task.weight
+        for low, high in row_blocks(rows, 6 * width, mixing.h.device):
+            h, y = mixing.rows(slice(low, high)), mixing.y[low:high]
+            residual, alive = _unit_residual(mixing.predict(h), y.unsqueeze(1))
+            g = residual @ mixing.weight
             length = g.norm(dim=1, keepdim=True)
             alive &= length.squeeze(1) > 0
-            g = g / length.clamp(min=torch.finfo(task.dtype).tiny)
-            for anchor in task.anchors:
+            g = g / length.clamp(min=torch.finfo(mixing.dtype).tiny)
+            for anchor in mixing.anchors:
                 z = anchor - h
                 alpha = eps * z.norm(dim=1, keepdim=True) * g / (z + _LOWEST_ALPHA)
-                flip = alive & (task.predict((1 - alpha) * h + alpha * anchor).argmax(1) != y)
+                flip = alive & (mixing.predict((1 - alpha) * h + alpha * anchor).argmax(1) != y)
                 flips += int(flip.sum())
                 if bool(flip.any()):
                     low_alpha = min(low_alpha, float(alpha[flip].min()))
@@ -186,11 +186,11 @@ def loop_search(task: Task, n: int, alpha_cap: float, progress: Progress | None 
     log = {"flips": float(flips)}
     if flips:
         log |= {"alpha_min": low_alpha, "alpha_max": high_alpha}
-    return Search(out, log)
+    return Flips(out, log)
 
 
 def learned_search(
-    task: Task,
+    mixing: Mixing,
     n: int,
     generator: torch.Generator,
     alpha_cap: float,
@@ -199,7 +199,7 @@ def learned_search(
     clf_coef: float,
     l2_coef: float,
     progress: Progress | None = None,
-) -> Search:
+) -> Flips:
     r"""Random or learned :math:`\alpha`, each class and cap in batches, without autograd.
 
     For every cap and class, :math:`\alpha_0 \sim N(cap/2, cap/2)` clamped to [1e-8, cap]. Each iteration tests
@@ -210,7 +210,7 @@ def learned_search(
     not change who is a candidate; the step after the last test is skipped for the same reason.
 
     Args:
-        task: Embeddings, predictions, anchors and head.
+        mixing: Embeddings, predictions, anchors and head.
         n: Caps grow until there are more than n candidates.
         generator: The source of randomness.
         alpha_cap: First cap and step.
@@ -223,23 +223,23 @@ def learned_search(
     Returns:
         The first cap of the grid at which each sample flips, and statistics of the :math:`\alpha` that did it.
     """
-    rows, width = task.h.shape
-    device = task.h.device
+    rows, width = mixing.h.shape
+    device = mixing.h.device
     # Drawing N x D normals on the CPU and moving them would take longer than the search on an accelerator.
     local = generator
     if device.type != generator.device.type:
         seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
         local = torch.Generator(device).manual_seed(seed)
-    out = torch.full((rows,), torch.inf, dtype=task.dtype, device=device)
+    out = torch.full((rows,), torch.inf, dtype=mixing.dtype, device=device)
     norm_sum, found = 0.0, 0
     grid = caps(alpha_cap)
     for done, cap in enumerate(grid, start=1):
-        for anchor in task.anchors:
+        for anchor in mixing.anchors:
             open_rows = torch.isinf(out).nonzero().squeeze(1)
             for low, high in row_blocks(open_rows.numel(), 6 * width, device):
                 index = open_rows[low:high]
                 norms, flipped = _learn(
-                    task, anchor, index, local, cap, iterations, learning_rate, clf_coef, l2_coef
+                    mixing, anchor, index, local, cap, iterations, learning_rate, clf_coef, l2_coef
                 )
                 out[index[flipped]] = cap
                 norm_sum += norms
@@ -251,11 +251,11 @@ def learned_search(
     log = {"flips": float(found)}
     if found:
         log["alpha_norm_mean"] = norm_sum / found
-    return Search(out, log)
+    return Flips(out, log)
 
 
 def _learn(
-    task: Task,
+    mixing: Mixing,
     anchor: Tensor,
     index: Tensor,
     generator: torch.Generator,
@@ -266,15 +266,15 @@ def _learn(
     l2_coef: float,
 ) -> tuple[float, Tensor]:
     """One class, one cap, some rows: the summed norms of the flipping alphas, and which rows flipped."""
-    h, y = task.rows(index), task.y[index]
+    h, y = mixing.rows(index), mixing.y[index]
     z = anchor - h
-    noise = torch.randn(h.shape, generator=generator, device=generator.device, dtype=task.dtype).to(h.device)
+    noise = torch.randn(h.shape, generator=generator, device=generator.device, dtype=mixing.dtype).to(h.device)
     alpha = (cap / 2 + cap / 2 * noise).clamp_(_LOWEST_ALPHA, cap)
     flipped = torch.zeros(h.shape[0], dtype=torch.bool, device=h.device)
     active = torch.arange(h.shape[0], device=h.device)
     norms = 0.0
     for iteration in range(iterations):
-        logits = task.predict(torch.addcmul(h, alpha, z))
+        logits = mixing.predict(torch.addcmul(h, alpha, z))
         flip = logits.argmax(1) != y
         flipped[active[flip]] = True
         norms += float(alpha[flip].norm(dim=1).sum())
@@ -284,7 +284,7 @@ def _learn(
         active, h, y, z, alpha, logits = active[keep], h[keep], y[keep], z[keep], alpha[keep], logits[keep]
         residual = torch.softmax(logits, 1)
         residual[torch.arange(y.numel(), device=y.device), y] -= 1
-        gradient = z * (residual @ task.weight) * -clf_coef + l2_coef * alpha / alpha.norm(dim=1, keepdim=True)
+        gradient = z * (residual @ mixing.weight) * -clf_coef + l2_coef * alpha / alpha.norm(dim=1, keepdim=True)
         rate = learning_rate if iteration < 2 / 3 * iterations else learning_rate / 10
         alpha = (alpha - rate * gradient / (gradient.abs() + 1e-8)).clamp_(_LOWEST_ALPHA, cap)
     return norms, flipped

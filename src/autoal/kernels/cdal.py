@@ -102,7 +102,7 @@ def cdal(
     logits: Tensor,
     n: int,
     labelled_logits: Tensor | None = None,
-    window: int = 1024,
+    cache_size: int = 1024,
     progress: Progress | None = None,
 ) -> Picks:
     r"""Pick the samples whose predicted class distributions are farthest from labelled and picked ones.
@@ -116,7 +116,7 @@ def cdal(
         n: Number of picks, 1 to N.
         labelled_logits: ``(L, C)`` logits of the labelled samples, or ``None``; then the first pick is the sample
             of highest entropy.
-        window: Samples whose divergences are kept exact between passes; changes speed, not the picks.
+        cache_size: Samples whose divergences are kept exact between passes; changes speed, not the picks.
         progress: Called with (picks made, n).
 
     Returns:
@@ -140,7 +140,7 @@ def cdal(
         check_logits("labelled_logits", labelled_logits, columns=logits.shape[1])
         centres = Distributions(labelled_logits.to(logits.device))
     first = _most_uncertain(logits) if centres is None else None
-    result = farthest_first(space, n, centres, first, window, progress)
+    result = farthest_first(space, n, centres, first, cache_size, progress)
     log = {"passes": float(result.passes), "radius": float(result.distance[-1])}
     return Picks(result.index.to(logits.device), result.distance.to(logits.device), log)
 

@@ -1,13 +1,13 @@
 """Exact farthest-first traversal that reads the data a few times instead of once per pick.
 
 Distances to the nearest centre only shrink as centres are added, so old distances are upper bounds. The rows
-with the largest bounds form a window; inside it distances are kept up to date, and as long as its best row is
-farther than the best *bound* outside, that row is the farthest of all. Only when the window is exhausted does one
+with the largest bounds form a cache; inside it distances are kept up to date, and as long as its best row is
+farther than the best *bound* outside, that row is the farthest of all. Only when the cache is exhausted does one
 matrix product against all centres chosen meanwhile bring the bounds of all rows up to date.
 
 Products round, and differently from place to place. They only ever say between which limits a distance lies;
 where two rows could both be the farthest, the arithmetic of :mod:`autoal.kernels.ties` decides, and of equally far
-rows the lowest is chosen. So the picks are those of the plain algorithm, whatever the window, the blocks, the
+rows the lowest is chosen. So the picks are those of the plain algorithm, whatever the cache_size, the blocks, the
 number of threads or ranks and the processor.
 """
 
@@ -23,7 +23,7 @@ from autoal.kernels.geometry import G
 from autoal.kernels.nearest import Nearest
 from autoal.kernels.ties import TIE
 
-_WINDOW = 1024
+CACHE_SIZE = 1024
 
 
 class Traversal:
@@ -42,7 +42,7 @@ class Traversal:
         self.passes = 0
 
 
-class _Window(Generic[G]):
+class _Cache(Generic[G]):
     """The rows among which the next ones are chosen.
 
     Distances are exact at first and then known between two limits, which a rounded matrix lowers.
@@ -114,7 +114,7 @@ class _Window(Generic[G]):
         return None if bool(due.any()) else lowest
 
     def _settle(self, places: Tensor) -> Tensor:
-        """Exact distances of some rows of the window, counting all that were picked in it."""
+        """Exact distances of some rows of the cache_size, counting all that were picked in it."""
         if self.places:
             chosen = torch.tensor(self.places, device=places.device)
             new = torch.arange(chosen.numel(), device=places.device) >= self._seen[places][:, None]
@@ -148,7 +148,7 @@ def farthest_first(
     n: int,
     centres: G | None = None,
     first: int | None = None,
-    window: int = _WINDOW,
+    cache_size: int = CACHE_SIZE,
     progress: Progress | None = None,
 ) -> Traversal:
     """Choose ``n`` rows, each the farthest from all centres and from all rows chosen before it.
@@ -158,7 +158,7 @@ def farthest_first(
         n: How many rows, between 1 and ``space.n``.
         centres: Rows of the same geometry that are centres from the start, or ``None``.
         first: The first row; needed exactly when there are no centres.
-        window: How many rows are kept up to date at a time; changes speed, not the result.
+        cache_size: How many rows are kept up to date at a time; changes speed, not the result.
         progress: Called with (picks made, n) after every pass over the rows.
 
     Returns:
@@ -176,7 +176,7 @@ def farthest_first(
     known = Nearest(space, centres)
     while True:
         out.passes += 1
-        inside = _window(known, window, taken)
+        inside = _cache(known, cache_size, taken)
         if first is not None and out.passes == 1:
             out.distance[0] = inside.farthest
         if progress is not None:
@@ -200,7 +200,7 @@ def farthest_first(
     return out
 
 
-def _window(known: Nearest[G], size: int, taken: Tensor) -> _Window[G]:
+def _cache(known: Nearest[G], size: int, taken: Tensor) -> _Cache[G]:
     """The rows that may be the farthest, with exact distances; at least one of them is."""
     known.high[taken] = -1
     rows = torch.topk(known.high, min(size, known.space.n)).indices
@@ -218,9 +218,9 @@ def _window(known: Nearest[G], size: int, taken: Tensor) -> _Window[G]:
     value = known.exact[rows]
     outside = float(known.high.masked_fill(settled, -1).max())
     if rows.numel() <= size:
-        return _Window(known.space, rows, value, outside, rows[:0], value[:0])
+        return _Cache(known.space, rows, value, outside, rows[:0], value[:0])
     # Of equally far rows the lower ones are wanted first, so those are inside.
     best = value.max()
     order = torch.sort(torch.where(value >= best - TIE * best, best, value), descending=True, stable=True).indices
     inside, rivals = order[:size].sort().values, order[size:]
-    return _Window(known.space, rows[inside], value[inside], outside, rows[rivals], value[rivals])
+    return _Cache(known.space, rows[inside], value[inside], outside, rows[rivals], value[rivals])

@@ -18,7 +18,7 @@ def kcenter(
     embeddings: Tensor,
     n: int,
     labelled: Tensor | None = None,
-    window: int = 1024,
+    cache_size: int = 1024,
     progress: Progress | None = None,
 ) -> Picks:
     r"""Pick, one after the other, the sample farthest from every labelled and every picked sample.
@@ -33,7 +33,7 @@ def kcenter(
         n: Number of picks, 1 to N.
         labelled: ``(L, D)`` labelled samples, the centres to start from. With ``None`` or L = 0 the first pick is
             the sample nearest to the mean of the pool.
-        window: Samples whose distances are kept exact between passes; changes speed and memory, not the picks.
+        cache_size: Samples whose distances are kept exact between passes; changes speed and memory, not the picks.
         progress: Called with (picks made, n).
 
     Returns:
@@ -42,7 +42,7 @@ def kcenter(
         pool and ``radius``, the distance of the last pick.
 
     Raises:
-        AutoALError: If shapes, values, n or the window are not usable.
+        AutoALError: If shapes, values, n or the cache's size are not usable.
 
     Example:
         >>> import torch
@@ -52,8 +52,8 @@ def kcenter(
     """
     check_matrix("embeddings", embeddings)
     check_count(n, embeddings.shape[0])
-    if window < 1:
-        raise AutoALError(f"window={window}: at least 1 sample has to be kept exact.")
+    if cache_size < 1:
+        raise AutoALError(f"cache_size={cache_size}: at least 1 sample has to be kept exact.")
     mean = column_mean(embeddings)
     space = Points(embeddings, mean.to(compute_dtype(embeddings)))
     centres = None
@@ -68,7 +68,7 @@ def kcenter(
         first = nearest_to_mean(
             space.norms, mean.to(space.dtype), mean, lambda rows: distances_from(embeddings, rows, mean)
         )
-    result = farthest_first(space, n, centres, first, window, progress)
+    result = farthest_first(space, n, centres, first, cache_size, progress)
     distance = result.distance.sqrt().to(embeddings.device)
     log = {"passes": float(result.passes), "radius": float(distance[-1])}
     return Picks(result.index.to(embeddings.device), distance, log)
@@ -80,7 +80,7 @@ def kcenter_pca(
     n: int,
     labelled: Tensor | None = None,
     components: int = 50,
-    window: int = 1024,
+    cache_size: int = 1024,
     progress: Progress | None = None,
 ) -> Picks:
     """Run :func:`kcenter` on the leading principal components of pool and labelled samples together.
@@ -90,7 +90,7 @@ def kcenter_pca(
         n: Number of picks, 1 to N.
         labelled: ``(L, D)`` labelled samples, or ``None``.
         components: Number of principal components, at most D are used.
-        window: See :func:`kcenter`.
+        cache_size: See :func:`kcenter`.
         progress: Called with (picks made, n).
 
     Returns:
@@ -115,7 +115,7 @@ def kcenter_pca(
         parts.append(labelled.to(embeddings))
     mean, axes, explained = _principal_axes(parts, components)
     projected = [_project(part, mean, axes) for part in parts]
-    picks = kcenter(projected[0], n, projected[1] if len(projected) > 1 else None, window, progress)
+    picks = kcenter(projected[0], n, projected[1] if len(projected) > 1 else None, cache_size, progress)
     return picks._replace(log={**picks.log, "explained_variance": explained})
 
 

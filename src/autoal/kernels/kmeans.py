@@ -20,7 +20,7 @@ from autoal.kernels.checks import (
     uniform,
 )
 from autoal.kernels.geometry import Points, distances_from, slack
-from autoal.kernels.lloyd import Rows, add_by_cluster, add_weighted, assign, assign_block, lloyd, targets
+from autoal.kernels.lloyd import ClusterRows, add_by_cluster, add_weighted, assign, assign_block, lloyd, targets
 from autoal.kernels.precision import full_precision
 from autoal.kernels.sampling import d2_sample
 from autoal.kernels.ties import smallest, squared_distance
@@ -114,7 +114,7 @@ def _cluster(
     centroids = x[seeds.index.to(x.device)].double()
     weight = factor.to(device=x.device)
     if batch_size is None:
-        return lloyd(Rows.of(space), centroids, weight if weighted else None, max_iter, tol, progress)
+        return lloyd(ClusterRows.of(space), centroids, weight if weighted else None, max_iter, tol, progress)
     return _mini_batches(space, centroids, weight, max_iter, batch_size, generator, progress)
 
 
@@ -164,7 +164,7 @@ def kmeans(
     )
     space = Points.centred(embeddings)
     assignment, cost = assign(space, centroids)
-    index = nearest_rows(Rows.of(space), centroids)
+    index = nearest_rows(ClusterRows.of(space), centroids)
     factor = factor.to(embeddings.device)
     share = torch.zeros(n, 1, dtype=torch.float64, device=embeddings.device)
     add_by_cluster(share, factor.unsqueeze(1), assignment)
@@ -195,10 +195,10 @@ def nearest_distinct(embeddings: Tensor, centroids: Tensor) -> Tensor:
     """
     rows, k = embeddings.shape[0], centroids.shape[0]
     check_count(k, rows)
-    return nearest_rows(Rows.of(Points.centred(embeddings)), centroids.double())
+    return nearest_rows(ClusterRows.of(Points.centred(embeddings)), centroids.double())
 
 
-def nearest_rows(rows: Rows, centroids: Tensor) -> Tensor:
+def nearest_rows(rows: ClusterRows, centroids: Tensor) -> Tensor:
     """Do :func:`nearest_distinct` for rows that may be spread over ranks and float64 centroids."""
     points, k = rows.points, centroids.shape[0]
     centres = targets(points, centroids)
@@ -227,7 +227,7 @@ def _from_list(lists: tuple[Tensor, Tensor, Tensor], place: int, taken: Tensor) 
 class _Search:
     """Goes through all rows for one centroid."""
 
-    def __init__(self, rows: Rows, centres: Points) -> None:
+    def __init__(self, rows: ClusterRows, centres: Points) -> None:
         self._rows, self._centres = rows, centres
         self._norms = rows.whole(rows.points.norms)
         self._last = -1
@@ -281,7 +281,7 @@ def _mini_batches(
     progress: Progress | None,
 ) -> Tensor:
     """Sculley's updates: each centroid is the running weighted mean of the samples it was given."""
-    k, grid = centroids.shape[0], Rows.of(space).grid()
+    k, grid = centroids.shape[0], ClusterRows.of(space).grid()
     mass = torch.zeros(k, 1, dtype=torch.float64, device=space.device)
     for iteration in range(max_iter):
         rows = (uniform(min(batch_size, space.n), generator) * space.n).long().clamp(max=space.n - 1)

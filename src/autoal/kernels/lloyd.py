@@ -23,7 +23,7 @@ _FEW_PAIRS = 4
 
 
 @dataclass(frozen=True)
-class Rows:
+class ClusterRows:
     """Rows to cluster, perhaps one rank's of rows that are spread over ranks.
 
     Attributes:
@@ -45,7 +45,7 @@ class Rows:
     values: Callable[[Tensor], Tensor]
 
     @classmethod
-    def of(cls, points: Points) -> Rows:
+    def of(cls, points: Points) -> ClusterRows:
         """Rows that this process has all of."""
         return cls(
             points,
@@ -148,7 +148,12 @@ def _first_of_equals(x: Tensor) -> Tensor:
 
 
 def lloyd(
-    rows: Rows, centroids: Tensor, weight: Tensor | None, max_iter: int, tol: float, progress: Progress | None
+    rows: ClusterRows,
+    centroids: Tensor,
+    weight: Tensor | None,
+    max_iter: int,
+    tol: float,
+    progress: Progress | None,
 ) -> Tensor:
     """Full iterations.
 
@@ -215,7 +220,7 @@ def add_by_cluster(sums: Tensor, values: Tensor, assignment: Tensor) -> None:
 
 
 def worst_served(
-    rows: Rows, centroids: Tensor, where: Tensor, cost: Tensor, weight: Tensor | None, count: int
+    rows: ClusterRows, centroids: Tensor, where: Tensor, cost: Tensor, weight: Tensor | None, count: int
 ) -> Tensor:
     """Rows with the largest weighted squared distance to their centroid, largest first, equal ones by row.
 

@@ -27,7 +27,7 @@ from autoal.kernels.geometry import (
 )
 from autoal.kernels.greedy import farthest_first
 from autoal.kernels.kmeans import nearest_rows
-from autoal.kernels.lloyd import Rows, assign, lloyd
+from autoal.kernels.lloyd import ClusterRows, assign, lloyd
 from autoal.kernels.precision import full_precision
 from autoal.kernels.sampling import d2_sample
 from autoal.kernels.types import Picks
@@ -127,7 +127,7 @@ def sharded_kcenter(
     n: int,
     world: World,
     labelled: Tensor | None = None,
-    window: int = 1024,
+    cache_size: int = 1024,
     progress: Progress | None = None,
 ) -> Picks:
     """Run :func:`autoal.kernels.kcenter` on embeddings that are spread over ranks.
@@ -138,7 +138,7 @@ def sharded_kcenter(
         n: Number of picks, 1 to N.
         world: This rank's place.
         labelled: ``(L, D)`` labelled samples, the same on every rank.
-        window: See :func:`autoal.kernels.kcenter`.
+        cache_size: See :func:`autoal.kernels.kcenter`.
         progress: Called with (picks made, n).
 
     Returns:
@@ -161,7 +161,7 @@ def sharded_kcenter(
             norms, shift, mean, lambda rows: space.locally(rows, lambda own: distances_from(mine, own, mean))
         )
     # The traversal holds space and slices to one type; here a slice is the local form of the space.
-    result = farthest_first(space, n, centres, first, window, progress)  # type: ignore[type-var]
+    result = farthest_first(space, n, centres, first, cache_size, progress)  # type: ignore[type-var]
     distance = result.distance.sqrt().to(mine.device)
     log = {"passes": float(result.passes), "radius": float(distance[-1])}
     return Picks(result.index.to(mine.device), distance, log)
@@ -254,7 +254,7 @@ def sharded_kmeans(
     space, _ = sharded_points(mine, n_rows, world)
     first = min(int(uniform(1, generator) * n_rows), n_rows - 1)
     seeds = d2_sample(space, n, generator, first, progress=progress)  # type: ignore[type-var]
-    rows = Rows(
+    rows = ClusterRows(
         space.local,
         n_rows,
         total=world.sum,

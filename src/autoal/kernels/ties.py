@@ -7,7 +7,7 @@ of this file:
 
 - :func:`row_sum`, :func:`squared_distance`, :func:`exp`, :func:`log` and :func:`log_softmax` use nothing but
   single IEEE operations in a fixed order (no fused multiply-add, no library function, no reduction whose order
-  the processor chooses). The same row gives the same bits wherever it stands: in any block, shard or window, with
+  the processor chooses). The same row gives the same bits wherever it stands: in any block, shard or cache, with
   any number of threads, on any processor.
 - Of these values, those within a relative :data:`TIE` of the best count as equal, and the lowest row wins. Pools
   are sorted by sample id, so that is "by score, then by id". The tolerance is far above the rounding of float64

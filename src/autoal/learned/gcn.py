@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from autoal.training.inference import ProgressFn
+from autoal.kernels.checks import Progress
 
 
 class Graph:
@@ -76,7 +76,7 @@ def train_gcn(
     lr: float,
     decay: float,
     seed: int,
-    progress: ProgressFn | None = None,
+    progress: Progress | None = None,
 ) -> float:
     r"""Train to tell the two pools apart, with full batches; returns the last loss.
 

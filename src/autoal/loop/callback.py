@@ -15,6 +15,7 @@ from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.humans.session import Session
+from autoal.kernels.checks import Progress
 from autoal.loggers.base import RunListener
 from autoal.loop.epochs import EpochNumbers
 from autoal.loop.people import PeoplePurchases
@@ -34,7 +35,6 @@ from autoal.rundir.directory import RunDir
 from autoal.training.callbacks import RoundCallback
 from autoal.training.evaluation import evaluate
 from autoal.training.hooks import TrainingHook
-from autoal.training.inference import ProgressFn
 from autoal.training.lit import LitClassifier
 from autoal.training.task import Task
 
@@ -320,7 +320,7 @@ class ActiveLearning(Checkpoint):
         self.view.round_done(rows)
 
     @contextmanager
-    def _phase(self, name: str) -> Iterator[ProgressFn]:
+    def _phase(self, name: str) -> Iterator[Progress]:
         """Time a phase into ``seconds_<name>`` and show its progress."""
         self.view.phase(name)
         start = time.perf_counter()

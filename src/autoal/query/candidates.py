@@ -49,49 +49,50 @@ class CandidateStrategy(QueryStrategy):
         if isinstance(candidates, str) or len(candidates) < 2:
             raise AutoALError(f"{self.name}: candidates={candidates} must list at least two strategies")
         keys = keys or [f"strategy.candidates[{i}]" for i in range(len(candidates))]
-        self.arms: list[QueryStrategy] = [
+        self.candidates: list[QueryStrategy] = [
             build_candidate(spec, key) for spec, key in zip(candidates, keys, strict=True)
         ]
-        names = [arm.name for arm in self.arms]
+        names = [candidate.name for candidate in self.candidates]
         self.labels = [n if names.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(names)]
 
     @property
     def needs(self) -> Needs:
         """What any candidate needs, and what the choice among them needs."""
         needs = Needs(labelled=True)
-        for arm in self.arms:
-            needs = needs | arm.needs
+        for candidate in self.candidates:
+            needs = needs | candidate.needs
         return needs
 
     def check(self, net: Classifier) -> None:
         """Refuse what any candidate refuses."""
-        for arm in self.arms:
-            arm.check(net)
+        for candidate in self.candidates:
+            candidate.check(net)
 
     @property
     def needs_experiment(self) -> bool:
         """Whether any candidate needs one."""
-        return any(arm.needs_experiment for arm in self.arms)
+        return any(candidate.needs_experiment for candidate in self.candidates)
 
     def training_hook(self, task: Task) -> TrainingHook | None:
         """Return the candidates' hooks: the classifier they query is one and the same."""
-        return join_hooks([arm.training_hook(task) for arm in self.arms])
+        return join_hooks([candidate.training_hook(task) for candidate in self.candidates])
 
     def ask(self, ctx: QueryContext, k: int, n: int) -> Picks:
         """Return candidate k's picks, timed as ``arm_<name>``; phases of its own would count twice."""
         with ctx.phase(f"arm_{self.labels[k]}") as progress:
-            picks = self.arms[k].select(replace(ctx.within("arm", k), phase=silent_phase), n)
+            # The stream's name decides what is drawn, the column's name what files hold: both stay as they were.
+            picks = self.candidates[k].select(replace(ctx.within("arm", k), phase=silent_phase), n)
             progress(1, 1)
         return picks
 
     def state_dict(self) -> dict[str, Any]:
         """Return the candidates' states."""
-        return {"arms": [arm.state_dict() for arm in self.arms]}
+        return {"arms": [candidate.state_dict() for candidate in self.candidates]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
-        for arm, arm_state in zip(self.arms, state["arms"], strict=True):
-            arm.load_state_dict(arm_state)
+        for candidate, own in zip(self.candidates, state["arms"], strict=True):
+            candidate.load_state_dict(own)
 
 
 def bought_rows(ctx: QueryContext, ids: Tensor) -> Tensor:

@@ -16,11 +16,12 @@ from torch import Tensor
 from autoal import rng
 from autoal.distributed import World
 from autoal.errors import AutoALError
+from autoal.kernels.checks import Progress
 from autoal.kernels.topk import top_n
 from autoal.kernels.types import Picks
 from autoal.models.classifier import Classifier
 from autoal.query.truth import Truth
-from autoal.training.inference import Needs, PoolOutputs, ProgressFn
+from autoal.training.inference import Needs, PoolOutputs
 
 if TYPE_CHECKING:
     from autoal.data.oracle import Oracle
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PhaseFn = Callable[[str], AbstractContextManager[ProgressFn]]
+PhaseFn = Callable[[str], AbstractContextManager[Progress]]
 """``with phase("search") as progress: progress(done, total)`` times a phase and shows it."""
 
 
@@ -67,7 +68,7 @@ class Selection(NamedTuple):
 
 
 @contextmanager
-def silent_phase(name: str) -> Iterator[ProgressFn]:
+def silent_phase(name: str) -> Iterator[Progress]:
     """Stand in for a :data:`PhaseFn` where nobody watches."""
     yield lambda done, total: None
 

@@ -10,9 +10,8 @@ from torch import Tensor
 from autoal import rng
 from autoal.data.loader import global_batches
 from autoal.distributed import World
-from autoal.kernels.checks import compute_dtype
+from autoal.kernels.checks import Progress, compute_dtype
 from autoal.query.contract import QueryContext
-from autoal.training.inference import ProgressFn
 
 
 def world_of(ctx: QueryContext) -> World:
@@ -31,7 +30,7 @@ def map_rows(
     width: int,
     function: Callable[[Tensor], Tensor],
     batch_size: int = 1024,
-    progress: ProgressFn | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Apply a function to the inputs of samples, each rank to its share, without gradients.
 

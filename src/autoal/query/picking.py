@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from autoal.kernels.checks import Progress
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy
-from autoal.training.inference import Needs, ProgressFn
+from autoal.training.inference import Needs
 
 
 class PickStrategy(QueryStrategy):
@@ -32,7 +33,7 @@ class PickStrategy(QueryStrategy):
             return self.pick(ctx, n, progress)
 
     @abstractmethod
-    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: Progress) -> Picks:
         """Choose ``n`` rows of ``ctx.unlabelled``.
 
         Args:

@@ -50,7 +50,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Cell:
+class StudyRun:
     """One run of a study."""
 
     setting: Setting
@@ -63,7 +63,7 @@ class Cell:
         return root / self.setting.name / self.label / f"seed={self.seed}"
 
 
-def cells(settings: Sequence[Setting]) -> Iterator[Cell]:
+def study_runs(settings: Sequence[Setting]) -> Iterator[StudyRun]:
     """Yield every run, seed by seed, so that an unfinished study is still a paired one."""
     for setting in settings:
         for seed in setting.seeds:
@@ -72,7 +72,7 @@ def cells(settings: Sequence[Setting]) -> Iterator[Cell]:
                 chosen = [o for o in options if o.startswith("strategy=")] or [f"strategy={label}"]
                 rest = [o for o in options if not o.startswith("strategy=")]
                 overrides = (*setting.overrides, *chosen, *rest, f"seed={seed}")
-                yield Cell(setting, label, overrides, seed)
+                yield StudyRun(setting, label, overrides, seed)
 
 
 def every_strategy(options: Mapping[str, Sequence[str]] | None = None) -> tuple[str | tuple[str, ...], ...]:
@@ -95,7 +95,7 @@ def experiments(study: str) -> list[str]:
     return [name.removeprefix(f"{study}/") for name in choices("experiment") if name.startswith(f"{study}/")]
 
 
-def run_cell(cell: Cell, root: Path) -> None:
+def carry_out(cell: StudyRun, root: Path) -> None:
     """Run one cell in this process; what an interrupted run left there is removed first."""
     import shutil
 
@@ -123,7 +123,7 @@ def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str,
     counts: dict[str, int] = {}
     for setting in settings:
         tables = []
-        for cell in cells([setting]):
+        for cell in study_runs([setting]):
             run_dir = cell.run_dir(root)
             if not is_finished(run_dir):
                 continue
@@ -185,7 +185,7 @@ def main(
     settings = [replace(s, overrides=(*s.overrides, *extra)) for s in settings]
     todo = [
         c
-        for c in cells(settings)
+        for c in study_runs(settings)
         if (args.settings is None or c.setting.name in args.settings)
         and (args.seeds is None or c.seed in args.seeds)
         and (args.strategies is None or c.label in args.strategies)
@@ -201,7 +201,7 @@ def main(
             if number % count == index:
                 print(f"[{number + 1}/{len(todo)}] {cell.setting.name} {cell.label} seed {cell.seed}", flush=True)
                 try:
-                    run_cell(cell, args.root)
+                    carry_out(cell, args.root)
                 except AutoALError as error:
                     print(f"error: {cell.run_dir(args.root)}: {error}", file=sys.stderr, flush=True)
     if count == 1:

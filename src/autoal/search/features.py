@@ -19,7 +19,7 @@ _CACHE_BYTES = 512 << 20
 _CHUNK = 1024
 
 
-class Table:
+class RowsById:
     """Rows by sample id.
 
     Args:
@@ -36,7 +36,7 @@ class Table:
         return self._rows[torch.searchsorted(self._ids, ids.cpu().contiguous()).to(self._rows.device)]
 
 
-class Features(ABC):
+class NetworkInputs(ABC):
     """One way of feeding FitNet and SearchNet.
 
     Attributes:
@@ -75,7 +75,7 @@ class Features(ABC):
         """Build FitNet of a cycle, on the device."""
 
 
-class FullFeatures(Features):
+class FullFeatures(NetworkInputs):
     """Networks of the task's backbone on the samples themselves."""
 
     whole = True
@@ -93,7 +93,7 @@ class FullFeatures(Features):
         if one.numel() * one.element_size() * len(ctx.labelled_ids) > _CACHE_BYTES:
             return lambda ids: ctx.inputs(ids).to(dtype)
         parts = [ctx.inputs(ids).to(dtype) for ids in ctx.labelled_ids.split(_CHUNK)]
-        return Table(ctx.labelled_ids, torch.cat(parts))
+        return RowsById(ctx.labelled_ids, torch.cat(parts))
 
     def outputs(self, net: Classifier, ctx: QueryContext, rows: Tensor, needs: Needs) -> PoolOutputs:
         """Run the samples through the network."""
@@ -109,7 +109,7 @@ class FullFeatures(Features):
         return task.initial_net()
 
 
-class FrozenFeatures(Features):
+class FrozenFeatures(NetworkInputs):
     """Heads on the task model's embeddings."""
 
     whole = False
@@ -117,11 +117,11 @@ class FrozenFeatures(Features):
 
     def pool(self, ctx: QueryContext) -> Fetch:
         """Return embeddings."""
-        return Table(ctx.unlabelled.ids, ctx.embeddings)
+        return RowsById(ctx.unlabelled.ids, ctx.embeddings)
 
     def labelled(self, ctx: QueryContext) -> Fetch:
         """Return embeddings."""
-        return Table(ctx.known.ids, ctx.labelled_embeddings)
+        return RowsById(ctx.known.ids, ctx.labelled_embeddings)
 
     def outputs(self, net: Classifier, ctx: QueryContext, rows: Tensor, needs: Needs) -> PoolOutputs:
         """Run the head on embeddings."""
@@ -143,5 +143,5 @@ class FrozenFeatures(Features):
         return head.to(ctx.device, task.dtype)
 
 
-FEATURES: dict[str, Features] = {"full": FullFeatures(), "frozen": FrozenFeatures()}
+FEATURES: dict[str, NetworkInputs] = {"full": FullFeatures(), "frozen": FrozenFeatures()}
 """By the word of ``strategy.features``."""

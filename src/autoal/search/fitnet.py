@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from autoal.data.loader import global_batches
 from autoal.distributed import World
+from autoal.kernels.checks import Progress
 from autoal.models.classifier import Classifier, DropoutKey
 from autoal.rng import stream_seed
 from autoal.search.halves import Counts
 from autoal.search.networks import Fetch, freeze_batch_statistics
 from autoal.search.options import SearchOptions
 from autoal.search.steps import REPORT_EVERY, Share, make_optimizer
-from autoal.training.inference import ProgressFn
 from autoal.training.precision import Mixed
 
 
@@ -48,7 +48,7 @@ class FitNetTrainer:
         self.parameters = [p for p in self.net.parameters() if p.requires_grad]
         self.optimizer = make_optimizer("adam", self.parameters, self.options.fitnet_lr, self.options.weight_decay)
 
-    def warm_up(self, ids: Tensor, targets: Tensor, steps: int, progress: ProgressFn | None = None) -> float:
+    def warm_up(self, ids: Tensor, targets: Tensor, steps: int, progress: Progress | None = None) -> float:
         """Train with equal gates on the train half; returns the last loss."""
         batches = itertools.cycle(global_batches(len(ids), self.options.batch_size, None))
         loss = 0.0

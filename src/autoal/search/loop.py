@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autoal.data.loader import global_batches
 from autoal.distributed import World
+from autoal.kernels.checks import Progress
 from autoal.learned.loss_prediction import ranking_loss
 from autoal.search.fitnet import FitNetTrainer
 from autoal.search.halves import Counts, HeldOut
@@ -26,7 +27,6 @@ from autoal.search.objective import anchor_loss, budget_loss, search_loss
 from autoal.search.options import SearchOptions
 from autoal.search.scoring import OBJECTIVES, combine
 from autoal.search.steps import REPORT_EVERY, Share, make_optimizer
-from autoal.training.inference import ProgressFn
 from autoal.training.precision import Mixed
 
 Source = GlobalWeights | SearchNet
@@ -115,7 +115,7 @@ class Search:
         turns = ["fitnet"] if self.options.alternate and self.fitnet is not None else []
         return [*turns, "searchnet", *(["loss_prediction"] if self.predictor is not None else [])]
 
-    def run(self, steps: int, progress: ProgressFn | None = None) -> dict[str, float]:
+    def run(self, steps: int, progress: Progress | None = None) -> dict[str, float]:
         """Take ``steps`` optimiser steps, SearchNet on held-out batch n and FitNet on batch n + 1.
 
         Returns:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from autoal.kernels.checks import Progress
 from autoal.query.candidates import build_candidate
 from autoal.query.contract import QueryContext, QueryStrategy, ScoreStrategy, silent_phase
 from autoal.search.options import SearchOptions
-from autoal.training.inference import Needs, ProgressFn
+from autoal.training.inference import Needs
 
 
 @dataclass
@@ -76,7 +77,7 @@ def cast_votes(
     q: int,
     grading: str,
     window: float,
-    progress: ProgressFn | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Let each candidate vote on ``ctx.unlabelled`` in a stream of its own.
 

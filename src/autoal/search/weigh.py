@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from autoal.distributed import World
+from autoal.kernels.checks import Progress
 from autoal.search.halves import Counts
 from autoal.search.loop import Source
 from autoal.search.networks import Fetch, SearchNet
 from autoal.search.options import SearchOptions
-from autoal.training.inference import ProgressFn, evaluating
+from autoal.training.inference import evaluating
 
 _CHUNK = 1024
 _COLLAPSED = 0.95
@@ -28,7 +29,7 @@ def pool_logits(
     n_candidates: int,
     world: World,
     counts: Counts,
-    progress: ProgressFn | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Run a weight source over rows of the pool, sharded, and put the rest at 0.
 

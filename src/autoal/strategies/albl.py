@@ -32,7 +32,7 @@ class ALBL(CandidateStrategy):
     r running over all samples bought so far (Hsu & Lin 2015, one query at a time; this is their rule for batches).
     The paper divides by the pool's size times the horizon; dividing by the sum of the weights estimates the same
     accuracy, stays in [0, 1] and does not jump whenever a rarely chosen candidate is drawn. The variance bound of
-    candidate k is :math:`\hat v_k = 1 / p_k`, since each candidate is an expert that advises one arm, itself.
+    candidate k is :math:`\hat v_k = 1 / p_k`, since each candidate is an expert that advises only itself.
 
     Args:
         candidates: Strategies to choose among.
@@ -54,7 +54,7 @@ class ALBL(CandidateStrategy):
         delta: Annotated[float, Range(0, 1, "()")] = 0.1,
     ) -> None:
         super().__init__(candidates)
-        self.bandit = Exp4P(len(self.arms), horizon, delta)
+        self.bandit = Exp4P(len(self.candidates), horizon, delta)
         self._ids = torch.zeros(0, dtype=torch.int64)
         self._weights = torch.zeros(0, dtype=torch.float64)
         self._credit: dict[str, Tensor] = {}
@@ -63,7 +63,7 @@ class ALBL(CandidateStrategy):
         """Reward the last batch, draw a candidate and take its batch."""
         reward = self._learn(ctx)
         p = self.bandit.probabilities()
-        batches = [self.ask(ctx, k, n) for k in range(len(self.arms))]
+        batches = [self.ask(ctx, k, n) for k in range(len(self.candidates))]
         psi = self._inclusion(batches, len(ctx.unlabelled), n)
         q = p @ psi
         chosen = int(torch.multinomial(p, 1, generator=ctx.generator("draw")))
@@ -77,8 +77,8 @@ class ALBL(CandidateStrategy):
     def _inclusion(self, batches: list[Picks], size: int, n: int) -> Tensor:
         """Return the probability that each candidate's batch holds each sample, ``(K, N)``."""
         psi = torch.zeros(len(batches), size, dtype=torch.float64)
-        for k, (arm, batch) in enumerate(zip(self.arms, batches, strict=True)):
-            if isinstance(arm, Random):
+        for k, (candidate, batch) in enumerate(zip(self.candidates, batches, strict=True)):
+            if isinstance(candidate, Random):
                 psi[k] = n / size
             else:
                 psi[k, batch.index.cpu()] = 1.0

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from autoal.distributed import World
 from autoal.errors import AutoALError
+from autoal.kernels.checks import Progress
 from autoal.kernels.types import Picks
 from autoal.models.classifier import Classifier
 from autoal.query.calibrate import bandwidth_of, calibrated_uncertainty
@@ -28,7 +29,7 @@ from autoal.search.query import choose, herded
 from autoal.search.scoring import OBJECTIVES, combine
 from autoal.search.votes import Candidates, cast_votes, fits_of
 from autoal.search.weigh import pool_logits, warn_of_collapse, weight_columns
-from autoal.training.inference import Needs, ProgressFn
+from autoal.training.inference import Needs
 from autoal.training.task import Task
 
 _PAPER = "Wang, Zhan, Huang: AutoAL: Automated Active Learning with Differentiable Query Strategy Search"
@@ -146,7 +147,7 @@ class AutoAL(QueryStrategy):
         )
 
     def herd(
-        self, ctx: QueryContext, logits: Tensor, votes: Tensor, n: int, progress: ProgressFn | None = None
+        self, ctx: QueryContext, logits: Tensor, votes: Tensor, n: int, progress: Progress | None = None
     ) -> Picks:
         """Choose by weighted herding, and say how much of the batch the prior would have bought as well.
 
@@ -162,7 +163,7 @@ class AutoAL(QueryStrategy):
         unsure, temperature = calibrated_uncertainty(ctx, known, options.query_temperature)
         width = bandwidth_of(known, "minimum", options.query_scale, options.query_least)
 
-        def batch(weights: Tensor, progress: ProgressFn | None = None) -> Picks:
+        def batch(weights: Tensor, progress: Progress | None = None) -> Picks:
             share, how = combine(weights, votes), (options.query_exponent, options.query_tilt)
             return herded(pool, known, unsure, share, n, ctx.world, width, *how, progress)
 

@@ -8,11 +8,12 @@ from autoal import kernels
 from autoal.config.values import Positive
 from autoal.errors import AutoALError
 from autoal.kernels.bait import Form
+from autoal.kernels.checks import Progress
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, StrategyInfo
 from autoal.query.picking import PickStrategy
 from autoal.query.registry import register
-from autoal.training.inference import Needs, ProgressFn
+from autoal.training.inference import Needs
 
 
 @register("bait")
@@ -43,7 +44,7 @@ class BAIT(PickStrategy):
         self.form: Form = form
         self.lam = float(lam)
 
-    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: Progress) -> Picks:
         """Choose on the embeddings as the last layer sees them."""
         return kernels.bait(
             ctx.embeddings,

@@ -17,7 +17,7 @@ from autoal.query.registry import register
 from autoal.training.inference import Needs
 from autoal.training.task import Task
 
-ARMS = ("random", "margin", "kcenter", "badge", "bait", "typiclust", "alfamix", "dropquery")
+CANDIDATES = ("random", "margin", "kcenter", "badge", "bait", "typiclust", "alfamix", "dropquery")
 _FACTOR = 4
 """A part of the pool holds at least so many batches."""
 
@@ -53,7 +53,7 @@ class BoSS(CandidateStrategy):
 
     def __init__(
         self,
-        candidates: Sequence[str | Mapping[str, Any]] = ARMS,
+        candidates: Sequence[str | Mapping[str, Any]] = CANDIDATES,
         by_class: Sequence[str | Mapping[str, Any]] = ("typiclust", "dropquery"),
         batches: Count = 100,
         epochs: Count = 50,
@@ -69,8 +69,8 @@ class BoSS(CandidateStrategy):
     def needs(self) -> Needs:
         """What any candidate needs."""
         needs = super().needs
-        for arm in self.by_class:
-            needs = needs | arm.needs
+        for candidate in self.by_class:
+            needs = needs | candidate.needs
         return needs
 
     @property
@@ -81,38 +81,41 @@ class BoSS(CandidateStrategy):
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Make batches, try each, take the best."""
         quiet = replace(ctx, phase=silent_phase)
-        arms = [arm.prepared(quiet.within("arm", k)) for k, arm in enumerate([*self.arms, *self.by_class])]
-        draw = torch.randint(len(arms), (self.batches,), generator=ctx.generator("arms")).tolist()
+        candidates = [
+            candidate.prepared(quiet.within("arm", k))
+            for k, candidate in enumerate([*self.candidates, *self.by_class])
+        ]
+        draw = torch.randint(len(candidates), (self.batches,), generator=ctx.generator("arms")).tolist()
         best: tuple[float, int, Tensor] | None = None
         errors = []
         with ctx.phase("ceiling") as progress:
             for number, k in enumerate(draw):
-                rows = self._batch(quiet.within("batch", number), arms[k], n, k >= len(self.arms))
+                rows = self._batch(quiet.within("batch", number), candidates[k], n, k >= len(self.candidates))
                 error = self._error(ctx, rows)
                 errors.append(error)
                 if best is None or error < best[0]:
                     best = (error, k, rows)
                 progress(number + 1, self.batches)
         assert best is not None
-        error, arm, rows = best
-        log = {"boss_arm": float(arm), "boss_error": error, "boss_error_mean": sum(errors) / len(errors)}
+        error, candidate, rows = best
+        log = {"boss_arm": float(candidate), "boss_error": error, "boss_error_mean": sum(errors) / len(errors)}
         return Picks(rows, torch.full((n,), 1.0 - error), log)
 
-    def _batch(self, ctx: QueryContext, arm: QueryStrategy, n: int, by_class: bool) -> Tensor:
+    def _batch(self, ctx: QueryContext, candidate: QueryStrategy, n: int, by_class: bool) -> Tensor:
         """Return the rows ``(n,)`` that a candidate makes of a random part of the pool."""
         size, least = len(ctx.unlabelled), _FACTOR * n
         most = max(least, min(self.largest_part, size))
         wanted = int(torch.randint(least, most + 1, (1,), generator=ctx.generator("size")))
         part = torch.randperm(size, generator=ctx.generator("part"))[:wanted].sort().values
         if not by_class:
-            return part[arm.select(ctx.part(part), n).index.cpu()]
+            return part[candidate.select(ctx.part(part), n).index.cpu()]
         classes = ctx.true_labels.labels(ctx.unlabelled.ids[part])
         shares = share_out(classes, torch.bincount(ctx.labelled_targets.cpu(), minlength=ctx.n_classes), n)
         found = []
         for label, share in enumerate(shares):
             if share:
                 own = part[classes == label]
-                found.append(own[arm.select(ctx.part(own).within("class", label), share).index.cpu()])
+                found.append(own[candidate.select(ctx.part(own).within("class", label), share).index.cpu()])
         return torch.cat(found)
 
     def _error(self, ctx: QueryContext, rows: Tensor) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from autoal import kernels
+from autoal.kernels.checks import Progress
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, StrategyInfo
 from autoal.query.picking import PickStrategy
 from autoal.query.registry import register
-from autoal.training.inference import Needs, ProgressFn
+from autoal.training.inference import Needs
 
 
 @register("dcom")
@@ -43,7 +44,7 @@ class DCoM(PickStrategy):
         """Features of pool and labelled samples."""
         return self._needs
 
-    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: Progress) -> Picks:
         """Find the labelled samples' radii, then pick."""
         pool, known = ctx.features(self.features)
         return kernels.dcom(

@@ -71,7 +71,7 @@ def _even(total: int, parts: int) -> list[int]:
     return [total // parts + (i < total % parts) for i in range(parts)]
 
 
-class Search:
+class Interval:
     """The interval of one class's threshold while it shrinks.
 
     Args:
@@ -136,7 +136,7 @@ class Thresholds:
         self._plan = [part for part in plan if part[2]]
         self._step = step
         self._random = random
-        self._search: Search | None = None
+        self._search: Interval | None = None
         self._left = 0
         self._searched = 0
 
@@ -145,7 +145,7 @@ class Thresholds:
         if not self._left:
             self._class, searching, self._left = self._plan.pop(0)
             line = self._lines[self._class]
-            self._search = Search(line, self._left, self._step) if searching else None
+            self._search = Interval(line, self._left, self._step) if searching else None
         self._left -= 1
         line = self._lines[self._class]
         if self._search is not None and self._search.width:

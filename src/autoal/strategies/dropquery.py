@@ -5,11 +5,12 @@ from __future__ import annotations
 from autoal import kernels
 from autoal.config.values import Count
 from autoal.errors import AutoALError
+from autoal.kernels.checks import Progress
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, StrategyInfo
 from autoal.query.picking import PickStrategy, last_layer
 from autoal.query.registry import register
-from autoal.training.inference import Needs, ProgressFn
+from autoal.training.inference import Needs
 
 
 @register("dropquery")
@@ -46,7 +47,7 @@ class DropQuery(PickStrategy):
         self.enough = enough
         self.max_iter = max_iter
 
-    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: Progress) -> Picks:
         """Count the changes, cluster the candidates."""
         return kernels.dropquery(
             ctx.embeddings,

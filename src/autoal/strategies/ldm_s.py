@@ -5,11 +5,12 @@ from __future__ import annotations
 from autoal import kernels
 from autoal.config.values import Count
 from autoal.errors import AutoALError
+from autoal.kernels.checks import Progress
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, StrategyInfo
 from autoal.query.picking import PickStrategy, last_layer
 from autoal.query.registry import register
-from autoal.training.inference import Needs, ProgressFn
+from autoal.training.inference import Needs
 
 
 @register("ldm_s")
@@ -35,7 +36,7 @@ class LDMS(PickStrategy):
             raise AutoALError(f"strategy 'ldm_s': draws={draws}, but at least 1 is needed")
         self.draws = draws
 
-    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: Progress) -> Picks:
         """Perturb the head, seed the batch."""
         return kernels.ldm_s(
             ctx.embeddings,

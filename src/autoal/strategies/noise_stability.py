@@ -5,11 +5,12 @@ from __future__ import annotations
 from autoal import kernels
 from autoal.config.values import Count, Positive
 from autoal.errors import AutoALError
+from autoal.kernels.checks import Progress
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, StrategyInfo
 from autoal.query.picking import PickStrategy, last_layer
 from autoal.query.registry import register
-from autoal.training.inference import Needs, ProgressFn
+from autoal.training.inference import Needs
 
 
 @register("noise_stability")
@@ -39,7 +40,7 @@ class NoiseStability(PickStrategy):
         self.draws = draws
         self.scale = float(scale)
 
-    def pick(self, ctx: QueryContext, n: int, progress: ProgressFn) -> Picks:
+    def pick(self, ctx: QueryContext, n: int, progress: Progress) -> Picks:
         """Perturb the head, cover the deviations."""
         return kernels.noise_stability(
             ctx.embeddings,

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from autoal.config.values import Count, Range, Whole
+from autoal.kernels.checks import Progress
 from autoal.kernels.types import Picks
 from autoal.query.candidates import CandidateStrategy, build_candidate
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo, silent_phase
 from autoal.query.registry import register
-from autoal.training.inference import Needs, ProgressFn
+from autoal.training.inference import Needs
 
-ARMS = ("random", "margin", "badge", "bait", "typiclust", "alfamix", "dropquery", "maxherding", "uherding")
+CANDIDATES = ("random", "margin", "badge", "bait", "typiclust", "alfamix", "dropquery", "maxherding", "uherding")
 
 
 @register("refine")
@@ -53,7 +54,7 @@ class Refine(CandidateStrategy):
 
     def __init__(
         self,
-        candidates: Sequence[str | Mapping[str, Any]] = ARMS,
+        candidates: Sequence[str | Mapping[str, Any]] = CANDIDATES,
         final: str | Mapping[str, Any] = "uherding",
         passes: Whole = 5,
         batches: Count = 100,
@@ -88,36 +89,36 @@ class Refine(CandidateStrategy):
         log = {"refine_candidates": float(seen), "refine_left": float(len(rows))}
         return Picks(rows[picks.index.cpu()], picks.score, {**picks.log, **log})
 
-    def _filter(self, ctx: QueryContext, rows: Tensor, n: int, progress: ProgressFn) -> Tensor:
+    def _filter(self, ctx: QueryContext, rows: Tensor, n: int, progress: Progress) -> Tensor:
         """Return the rows that all passes leave, ascending."""
         if not self.passes:
             return rows
         quiet = replace(ctx, phase=silent_phase)
-        arms = [arm.prepared(quiet.within("arm", k)) for k, arm in enumerate(self.arms)]
+        candidates = [candidate.prepared(quiet.within("arm", k)) for k, candidate in enumerate(self.candidates)]
         for number in range(self.passes):
             size = self.first if number == 0 else int(self.share * len(rows))
-            rows = self._one_pass(quiet.within("pass", number), arms, rows, max(n, size), n)
+            rows = self._one_pass(quiet.within("pass", number), candidates, rows, max(n, size), n)
             progress(number + 1, self.passes)
         return rows
 
     def _one_pass(
-        self, ctx: QueryContext, arms: Sequence[QueryStrategy], rows: Tensor, size: int, n: int
+        self, ctx: QueryContext, candidates: Sequence[QueryStrategy], rows: Tensor, size: int, n: int
     ) -> Tensor:
         """Return the union of all batches of one pass, ascending and cut to its largest size.
 
         Args:
             ctx: The pass's context, with the whole pool.
-            arms: The candidates.
+            candidates: The candidates.
             rows: The pass's pool.
             size: Of each random part.
             n: Size of a batch.
         """
         wanted = torch.zeros(len(ctx.unlabelled), dtype=torch.bool)
-        for k, arm in enumerate(arms):
-            for repetition in range(max(1, self.batches // len(arms))):
+        for k, candidate in enumerate(candidates):
+            for repetition in range(max(1, self.batches // len(candidates))):
                 own = ctx.within(k, repetition)
                 part = _draw(rows, size, own.generator("part"))
-                wanted[part[arm.select(own.part(part), n).index.cpu()]] = True
+                wanted[part[candidate.select(own.part(part), n).index.cpu()]] = True
         union = wanted.nonzero().squeeze(1)
         return _draw(union, max(n, self.union), ctx.generator("union"))
 

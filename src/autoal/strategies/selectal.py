@@ -57,7 +57,7 @@ class SelectAL(CandidateStrategy):
         folds: Annotated[int, Range(2)] = 5,
     ) -> None:
         super().__init__(candidates)
-        if len(self.arms) != len(REMOVALS):
+        if len(self.candidates) != len(REMOVALS):
             raise AutoALError(f"selectal: candidates={list(candidates)} must be three strategies")
         self.removed = removed
         self.folds: Count = folds
@@ -76,9 +76,9 @@ class SelectAL(CandidateStrategy):
         """Name the regime, then ask its strategy."""
         accuracy, loss = self._rehearse(ctx)
         # The first of the lowest: random removal, if it hurts as much as any other.
-        arm = min(range(len(REMOVALS)), key=lambda k: (accuracy[k], -loss[k]))
-        picks = self.ask(ctx, arm, n)
-        log = {"selectal_arm": float(arm)}
+        candidate = min(range(len(REMOVALS)), key=lambda k: (accuracy[k], -loss[k]))
+        picks = self.ask(ctx, candidate, n)
+        log = {"selectal_arm": float(candidate)}
         log |= {f"selectal_without_{name}": a for name, a in zip(REMOVALS, accuracy, strict=True)}
         return picks._replace(log={**picks.log, **log})
 

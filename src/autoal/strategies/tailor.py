@@ -60,8 +60,8 @@ class Tailor(CandidateStrategy):
         """Learn from the last batch, share the picks out and let each candidate make its own."""
         counts = self._learn(ctx)
         share = self._share_out(ctx, counts, n)
-        rows, scores, arms, log = self._ask(ctx, share)
-        self._pending = torch.stack([ctx.unlabelled.ids[rows], arms], dim=1)
+        rows, scores, asked, log = self._ask(ctx, share)
+        self._pending = torch.stack([ctx.unlabelled.ids[rows], asked], dim=1)
         log |= {f"tailor_{label}": share[k] / n for k, label in enumerate(self.labels)}
         present = torch.bincount(ctx.labelled_targets.cpu(), minlength=ctx.n_classes)
         log["tailor_rarest"] = float(present.min())
@@ -71,7 +71,7 @@ class Tailor(CandidateStrategy):
         """Add the classes of the last batch to its candidates' counts; returns the counts ``(K, C)``."""
         counts = self._counts
         if counts is None:
-            counts = torch.zeros(len(self.arms), ctx.n_classes, dtype=torch.float64)
+            counts = torch.zeros(len(self.candidates), ctx.n_classes, dtype=torch.float64)
         place = bought_rows(ctx, self._pending[:, 0])
         bought = place >= 0
         if bool(bought.any()):
@@ -89,7 +89,7 @@ class Tailor(CandidateStrategy):
         value = 1.0 / held.clamp(min=1).double().numpy()
         draws = np.random.default_rng(ctx.stream_seed("thompson"))
         gains = np.stack([draws.dirichlet(1.0 + a, size=n) @ value for a in counts.numpy()])
-        return [int(x) for x in np.bincount(gains.argmax(0), minlength=len(self.arms))]
+        return [int(x) for x in np.bincount(gains.argmax(0), minlength=len(self.candidates))]
 
     def _ask(self, ctx: QueryContext, share: list[int]) -> tuple[Tensor, Tensor, Tensor, dict[str, float]]:
         """Ask each candidate for its share, out of what the ones before it have left.
@@ -98,7 +98,7 @@ class Tailor(CandidateStrategy):
             Rows of the pool, scores, the candidate of each row, and the candidates' columns.
         """
         free = torch.ones(len(ctx.unlabelled), dtype=torch.bool)
-        rows, scores, arms = [], [], []
+        rows, scores, asked = [], [], []
         log: dict[str, float] = {}
         for k, m in enumerate(share):
             if m == 0:
@@ -109,9 +109,9 @@ class Tailor(CandidateStrategy):
             free[mine] = False
             rows.append(mine)
             scores.append(picks.score.detach().double().cpu())
-            arms.append(torch.full((m,), k, dtype=torch.int64))
+            asked.append(torch.full((m,), k, dtype=torch.int64))
             log |= picks.log
-        return torch.cat(rows), torch.cat(scores), torch.cat(arms), log
+        return torch.cat(rows), torch.cat(scores), torch.cat(asked), log
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts, and whose picks wait for their labels."""

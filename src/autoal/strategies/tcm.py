@@ -51,6 +51,6 @@ class TCM(CandidateStrategy):
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Ask the strategy whose turn it is."""
         reached = ctx.round if self.unit == "rounds" else len(ctx.labelled_ids) / ctx.n_classes
-        arm = int(reached >= self.switch)
-        picks = self.ask(ctx, arm, n)
-        return picks._replace(log={**picks.log, "tcm_switched": float(arm)})
+        candidate = int(reached >= self.switch)
+        picks = self.ask(ctx, candidate, n)
+        return picks._replace(log={**picks.log, "tcm_switched": float(candidate)})

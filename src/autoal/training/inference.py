@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,11 @@ from torch import Tensor, nn
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
 from autoal.errors import unknown_name
-from autoal.kernels.checks import compute_dtype
+from autoal.kernels.checks import Progress, compute_dtype
 from autoal.models.classifier import Classifier
 
 FEATURES = ("classifier", "static")
 """Where the features of a distance come from."""
-
-ProgressFn = Callable[[int, int], None]
-"""``progress(done, total)``."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def pool_pass(
     needs: Needs,
     mc_key: int = 0,
     split: str = "train",
-    progress: ProgressFn | None = None,
+    progress: Progress | None = None,
 ) -> PoolOutputs:
     """Run the network once over ``ids`` and return the same outputs on every rank.
 

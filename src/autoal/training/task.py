@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from autoal.data.batch import Batch
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.distributed import World
+from autoal.kernels.checks import Progress
 from autoal.models.build import ClassifierFactory
 from autoal.models.classifier import Classifier, ClassifierOutput, DropoutKey
 from autoal.rng import stream_seed
-from autoal.training.inference import ProgressFn, network_dtype
+from autoal.training.inference import network_dtype
 from autoal.training.lbfgs import reached_optimum
 from autoal.training.optim import OptimizerRecipe
 from autoal.training.precision import Mixed
@@ -101,7 +102,7 @@ class Task:
         ids: Tensor,
         targets: Tensor,
         stream: tuple[str | int, ...],
-        progress: ProgressFn | None = None,
+        progress: Progress | None = None,
         max_steps: int | None = None,
     ) -> FitResult:
         """Train a network on bought samples by the task's protocol, on every rank alike.

@@ -18,7 +18,7 @@ from autoal.processes.signals import StopRequest
 from autoal.sweeps.cells import Cell, cells, unfinished
 from autoal.sweeps.devices import Devices
 from autoal.sweeps.ends import report, results
-from autoal.sweeps.pool import Limit, Pool
+from autoal.sweeps.workers import Limit, Workers
 
 
 class LocalPoolLauncher(Launcher):
@@ -66,8 +66,8 @@ class LocalPoolLauncher(Launcher):
         stop = StopRequest()
         sweep = Path(str(self._config.hydra.sweep.dir)).absolute()
         with tempfile.TemporaryDirectory(prefix="autoal-pool-") as folder:
-            pool = Pool(self._devices, self.payload, Path(folder), stop, self._limit)
-            ends = report(pool.run(deque(left)), sweep, len(done))
+            workers = Workers(self._devices, self.payload, Path(folder), stop, self._limit)
+            ends = report(workers.run(deque(left)), sweep, len(done))
         if stop.signum:
             stop.leave(stop.signum)
         return results(every, done, ends)

@@ -15,7 +15,7 @@ from autoal.processes.signals import StopRequest
 from autoal.sweeps.cells import Cell
 from autoal.sweeps.devices import Devices
 from autoal.sweeps.ends import End
-from autoal.sweeps.pool import Limit, Pool
+from autoal.sweeps.workers import Limit, Workers
 from hydra_plugins.autoal_launchers.local_pool import LocalPoolLauncher
 
 STAND_IN = """
@@ -37,19 +37,19 @@ if kind == "fails":
 @pytest.fixture
 def ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, End]:
     """One run of each kind, and how the pool says that it ended."""
-    monkeypatch.setattr("autoal.sweeps.pool.CELL", [sys.executable, "-c", STAND_IN])
+    monkeypatch.setattr("autoal.sweeps.workers.CELL", [sys.executable, "-c", STAND_IN])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     kinds = ("finishes", "fails", "killed", "saves", "hangs")
     every = [Cell([f"kind={kind}"], n, OmegaConf.create({}), tmp_path / kind) for n, kind in enumerate(kinds)]
     before = signal.getsignal(signal.SIGTERM)
-    pool = Pool(
+    workers = Workers(
         Devices(processes=5),
         lambda cell: cell.run_dir.name.encode(),
         tmp_path,
         StopRequest(),
         Limit(seconds=1.5, notice=1.0),
     )
-    found = {end.cell.run_dir.name: end for end in pool.run(deque(every))}
+    found = {end.cell.run_dir.name: end for end in workers.run(deque(every))}
     assert signal.getsignal(signal.SIGTERM) == before
     return found
 

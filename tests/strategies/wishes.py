@@ -23,10 +23,10 @@ class Wish(ScoreStrategy):
         return self.wish[ctx.unlabelled.ids]
 
 
-def replace_arms(strategy: QueryStrategy, arms: Sequence[QueryStrategy]) -> None:
+def replace_candidates(strategy: QueryStrategy, candidates: Sequence[QueryStrategy]) -> None:
     """Give a strategy that chooses among candidates the given ones."""
-    strategy.arms = list(arms)  # type: ignore[attr-defined]
-    strategy.labels = [arm.name for arm in arms]  # type: ignore[attr-defined]
+    strategy.candidates = list(candidates)  # type: ignore[attr-defined]
+    strategy.labels = [candidate.name for candidate in candidates]  # type: ignore[attr-defined]
 
 
 def noisy(mask: Tensor, seed: int) -> Tensor:

@@ -48,7 +48,7 @@ class _Running:
     told: bool = False
 
 
-class Pool:
+class Workers:
     """Runs cells in processes, as many at a time as the devices allow.
 
     Args:
