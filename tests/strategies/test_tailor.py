@@ -76,7 +76,9 @@ def test_each_candidate_is_asked_for_its_whole_share_at_once() -> None:
     """A published copy asks for one sample at a time, which takes their batch rule from k-means or herding."""
     task, _ = imbalanced(200)
     strategy = Tailor(("random", "margin"))
-    candidates = [Counting(f"arm{k}", torch.rand(200, generator=torch.Generator().manual_seed(k))) for k in range(2)]
+    candidates = [
+        Counting(f"arm{k}", torch.rand(200, generator=torch.Generator().manual_seed(k))) for k in range(2)
+    ]
     replace_candidates(strategy, candidates)
     log = strategy.query(context(task, strategy, task.initial_net()), 20).log
     assert [one.asked for one in candidates] == [[round(20 * log[f"tailor_arm{k}"])] for k in range(2)]
