@@ -30,6 +30,20 @@ def test_every_choice_is_listed_in_80_columns(kind: str, capsys: pytest.CaptureF
         assert {line.split()[0] for line in lines if line} >= set(choices(GROUPS[kind]))
 
 
+def test_venues_are_listed_and_papers_with_long(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = json.loads(INDEX.read_text(encoding="utf-8"))
+    assert {row["name"] for row in rows if not (row["paper"] and row["venue"])} == {"random", "wide_herding"}
+    printed = {}
+    for options in ([], ["--long"]):
+        assert main(["list", "strategies", *options]) == 0
+        printed[bool(options)] = "".join(capsys.readouterr().out.split())
+    for row in rows:
+        if row["venue"]:
+            short, long = f"{row['summary']} [{row['venue']}]", f"{row['paper']}, {row['venue']}"
+            assert short.replace(" ", "") in printed[False], row["name"]
+            assert long.replace(" ", "") in printed[True], row["name"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_json_holds_every_choice_and_its_summary(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", kind, "--json"]) == 0

@@ -85,7 +85,8 @@ def lines(rows: Iterable[Row], long: bool = False) -> Iterable[str]:
         indent = "  " if last else ""
         name = f"{indent}{row['name']:<{width}}  "
         blank = " " * len(name)
-        summary = textwrap.wrap(row["summary"], WIDTH, initial_indent=name, subsequent_indent=blank)
+        venue = f" [{row['venue']}]" if row.get("venue") and not long else ""  # `--long` names it with the paper
+        summary = textwrap.wrap(row["summary"] + venue, WIDTH, initial_indent=name, subsequent_indent=blank)
         yield from summary or [name.rstrip()]
         if long:
             source = ", ".join(row[key] for key in ("paper", "venue") if row.get(key))

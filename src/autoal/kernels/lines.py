@@ -6,6 +6,8 @@ change can be searched for like the boundary in one dimension.
 
 from __future__ import annotations
 
+from bisect import insort
+
 import torch
 from torch import Tensor
 
@@ -53,6 +55,9 @@ def class_line(logits: Tensor, label: int) -> Tensor:
 class Line:
     """One class's line with what is known of it.
 
+    Beside a flag per place the places with a label are kept in order, so that gaps and cuts are found among the
+    labels alone, however long the line is.
+
     Args:
         order: Rows in order ``(N,)``, see :func:`class_line`.
         label: The class.
@@ -67,10 +72,13 @@ class Line:
         along = labels[order]
         self.known = along >= 0
         self.inside = along == label
+        self._places: list[int] = self.known.nonzero().squeeze(1).tolist()
 
     def learn(self, row: int, label: int) -> None:
         """Take notice of a row's label."""
         place = int(self._place[row])
+        if not bool(self.known[place]):
+            insort(self._places, place)
         self.known[place] = True
         self.inside[place] = label == self.label
 
@@ -79,15 +87,21 @@ class Line:
         """Places without a label, ascending."""
         return (~self.known).nonzero().squeeze(1)
 
+    def _labelled(self) -> tuple[Tensor, Tensor]:
+        """Places with a label, ascending, and whether the label after each is the opposite one."""
+        places = torch.tensor(self._places, dtype=torch.int64, device=self.order.device)
+        inside = self.inside[places]
+        return places, inside[:-1] != inside[1:]
+
     def shortest_gap(self) -> tuple[int, int] | None:
         """Return labels around the shortest unlabelled run between opposite labels, the first of equals.
 
         Returns:
             ``(a, b)`` with nothing but unlabelled places between, at least one; None where there is no such run.
         """
-        places = self.known.nonzero().squeeze(1)
+        places, opposite = self._labelled()
         a, b = places[:-1], places[1:]
-        fits = (self.inside[a] != self.inside[b]) & (b - a > 1)
+        fits = opposite & (b - a > 1)
         if not bool(fits.any()):
             return None
         width = torch.where(fits, b - a, len(self.order) + 1)
@@ -98,20 +112,39 @@ class Line:
         """Return the unlabelled place nearest to a pair of opposite labels side by side, and its distance.
 
         Returns:
-            The lower of equally near places; None where there is no such pair.
+            The lower of equally near places; None where there is no such pair or no unlabelled place.
         """
-        cuts = (self.known[:-1] & self.known[1:] & (self.inside[:-1] != self.inside[1:])).nonzero().squeeze(1)
-        free = self.free
-        if not len(cuts) or not len(free):
+        places, opposite = self._labelled()
+        side_by_side = places.diff() == 1
+        cuts = (side_by_side & opposite).nonzero().squeeze(1)
+        if not len(cuts):
             return None
-        after = torch.searchsorted(cuts, free)
-        below, above = cuts[(after - 1).clamp(min=0)], cuts[after.clamp(max=len(cuts) - 1)]
+        # The nearest unlabelled places are the neighbours of the run of labels that the cut lies in.
+        ends = torch.cat([(~side_by_side).nonzero().squeeze(1), torch.tensor([len(places) - 1])])
+        starts = torch.cat([torch.tensor([0]), ends[:-1] + 1])
+        run = torch.searchsorted(ends, cuts)
+        below, above = places[starts[run]] - 1, places[ends[run]] + 1
         # A cut at c lies between c and c + 1.
-        from_below = torch.where(after > 0, free - below - 1, len(self.order))
-        from_above = torch.where(after < len(cuts), above - free, len(self.order))
-        distance = torch.minimum(from_below, from_above)
-        best = int((distance == distance.min()).nonzero()[0])
-        return int(free[best]), int(distance[best])
+        free = torch.cat([below, above])
+        distance = torch.cat([places[cuts] - below, above - places[cuts] - 1])
+        there = (free >= 0) & (free < len(self.order))
+        if not bool(there.any()):
+            return None
+        free, distance = free[there], distance[there]
+        nearest = int(distance.min())
+        return int(free[distance == nearest].min()), nearest
+
+    def free_row(self, number: int) -> int:
+        """Return an unlabelled row by its number among the unlabelled rows, ascending."""
+        rows = self.order[torch.tensor(self._places, dtype=torch.int64, device=self.order.device)].sort().values
+        # So many unlabelled rows lie before each labelled one.
+        before = rows - torch.arange(len(rows), device=rows.device)
+        return number + int((before <= number).sum())
+
+    @property
+    def n_free(self) -> int:
+        """How many rows have no label."""
+        return len(self.order) - len(self._places)
 
     def agreement(self) -> Tensor:
         """Return how many labels each threshold explains.

@@ -77,8 +77,8 @@ class Bisection:
             return int(line.order[near[0]]), -float(near[1])
         self._counts["random"] += 1
         # In the order of the pool, not of the line: a draw must not follow the last bit of a logit.
-        free = line.order[line.free].sort().values
-        return int(free[int(torch.randint(len(free), (1,), generator=self._random))]), -float(len(line.order))
+        number = int(torch.randint(line.n_free, (1,), generator=self._random))
+        return line.free_row(number), -float(len(line.order))
 
     def learn(self, row: int, label: int) -> None:
         """Tell every line."""
