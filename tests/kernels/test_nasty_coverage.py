@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoal.kernels import dcom, herding, probcover, typiclust, unit_rows, weighted_kmeans
+from autoal.kernels import activeft, dcom, herding, probcover, pure_radius, typiclust, unit_rows, weighted_kmeans
 from autoal.kernels.similarity import KERNELS
 
-from .coverage_oracles import plain_dcom, plain_herding, plain_typiclust, unit
+from .coverage_oracles import below, plain_dcom, plain_herding, plain_typiclust, squared, unit
 from .pools import pools, seconds
 
 
@@ -66,6 +66,45 @@ def test_dcom_is_the_definition(pool, switch, steepness):
     )  # fmt: skip
     assert picks.log["competence"] == competence
     assert picks.index.tolist() == want
+
+
+@seconds(8)
+@given(pools(rows=25, kinds=("plain", "tight")), st.sampled_from([1.0, 0.3]))
+def test_activeft_is_plain_optimisation(pool, balance):
+    picks = activeft(pool.x, pool.n, pool.generator(), pool.start, steps=2, lr=0.1, balance=balance)
+    z, fixed = torch.tensor(unit(pool.x.double())), torch.tensor(unit(pool.known.double()))
+    order = torch.argsort(torch.rand(len(z), generator=pool.generator(), dtype=torch.float64))
+    points = z[order[: pool.n]].clone().requires_grad_()
+    adam = torch.optim.Adam([points], lr=0.1)
+    for _ in range(2):
+        adam.zero_grad()
+        every = torch.cat([points, fixed])
+        s, k = (z @ every.T / 0.07).max(1)
+        crowd = balance * (every @ every.detach().T / 0.07).exp().sum(1)[k]
+        (-(s - (s.exp() + crowd).log()).mean()).backward()
+        adam.step()
+        points.data /= points.data.norm(dim=1, keepdim=True)
+    cosine, want = (points.detach() @ z.T).numpy(), []
+    for row in cosine:
+        row[want] = -np.inf
+        want.append(int(np.flatnonzero(row >= row.max() - 1e-9)[0]))
+    np.testing.assert_allclose(picks.score, [cosine[i, j] for i, j in enumerate(picks.index.tolist())], atol=2e-4)
+    if pool.x.dtype == torch.float64:
+        assert picks.index.tolist() == want
+
+
+@seconds(30)
+@given(pools(), st.sampled_from([0.5, 0.95, 1.0]), st.integers(1, 4))
+def test_the_pure_radius_is_the_definitions(pool, purity, groups):
+    clusters = torch.randint(groups, (len(pool.x),), generator=pool.generator())
+    got, d = pure_radius(pool.x, clusters, purity), np.sqrt(squared(*[unit(pool.x.double())] * 2))
+    foreign = (clusters[:, None] != clusters[None]).numpy()
+    impure = (below(d, got * (1 - 1e-6)) & foreign).any(1).mean()
+    assert impure <= 1 - purity + 1e-9 or got <= 1e-6
+    if foreign.any():  # and no larger radius would do
+        assert (below(d, got * (1 + 1e-6) + 1e-6) & foreign).any(1).mean() > 1 - purity - 1e-9
+    else:
+        assert (d < got + 1e-9).all()
 
 
 ALL = {
