@@ -26,6 +26,7 @@ def test_a_long_run_is_not_spent_on_drawing(
         drawn.append(len(rows))
 
     monkeypatch.setattr(files, "DRAW_EVERY", every)
+    monkeypatch.setattr(files, "DRAW_SHARE", math.inf)
     monkeypatch.setattr(files, "plot_curve", plot)
     listener = files.FileListener("title", lambda folder, rows: None)
     info = RunInfo(tmp_path, {}, "recipe", "random", 0, ("a", "b"), resumed=False)

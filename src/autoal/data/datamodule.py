@@ -42,6 +42,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         features: Folder of static features; None: the inputs themselves where they are vectors.
         spread_from: Bytes of a pool's features from which each rank keeps a share alone.
         oracle: Makes the oracle from the training split's targets.
+        splits: The parts, where they have been loaded already; the module changes them, but no tensor in them.
 
     Attributes:
         start_batch: Batches of this epoch that were trained on before a resume.
@@ -63,6 +64,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         features: str | None = None,
         spread_from: int = 64 << 20,
         oracle: Callable[[Tensor], Oracle] = Oracle,
+        splits: dict[str, Split] | None = None,
     ) -> None:
         super().__init__()
         self.dataset = dataset
@@ -77,6 +79,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.spread_from = spread_from
         self._features = features
         self._make_oracle = oracle
+        self._loaded = splits
         self.static: StaticFeatures | None = None
         self.world = World()
         self.round = 0
@@ -90,7 +93,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         """Load the data once and make the pool."""
         if self._splits:
             return
-        splits = load_splits(self.dataset, self.data_dir)
+        splits = load_splits(self.dataset, self.data_dir) if self._loaded is None else self._loaded
         # Loading completes the metadata where they follow from the files.
         self.transform = InputTransform(self.dataset.info, self.augmentations)
         self._splits = splits

@@ -18,7 +18,10 @@ from autoal.rundir.names import CALLBACKS, CURVE
 log = logging.getLogger(__name__)
 
 DRAW_EVERY = 5.0
-"""Seconds between two drawings: a drawing takes longer than a round of a small run, and grows with the rows."""
+"""Least seconds between two drawings: one takes longer than a round of a small run, and grows with the rows."""
+
+DRAW_SHARE = 0.02
+"""The share of a run's time that drawings may take."""
 
 
 class FileListener(RunListener):
@@ -34,7 +37,7 @@ class FileListener(RunListener):
         self._write_figures = write_figures
         self._run_dir = Path()
         self._undrawn: Sequence[Row] = ()
-        self._drawn = -math.inf
+        self._next = -math.inf
         self._resumed = False
 
     def start(self, info: RunInfo) -> None:
@@ -57,7 +60,7 @@ class FileListener(RunListener):
         row = rows[-1]
         log.info("round %d: %d labels, test accuracy %.4f", row["round"], row["n_labeled"], row["test_acc"])
         self._undrawn = rows
-        if time.monotonic() - self._drawn >= DRAW_EVERY:
+        if time.monotonic() >= self._next:
             self._draw()
 
     def finish(self, summary: Mapping[str, Any]) -> None:
@@ -68,9 +71,11 @@ class FileListener(RunListener):
         rows, self._undrawn = self._undrawn, ()
         if not rows:
             return
+        start = time.monotonic()
         plot_curve(rows, self._run_dir / CURVE, self._title)
         self._write_figures(self._run_dir, rows)
-        self._drawn = time.monotonic()
+        now = time.monotonic()
+        self._next = now + max(DRAW_EVERY, (now - start) / DRAW_SHARE)
 
 
 def _forget_from(step: int, path: Path) -> None:

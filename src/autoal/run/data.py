@@ -9,6 +9,7 @@ from typing import Any
 from autoal.config.training import TrainerSettings
 from autoal.data.build import build_augmentations, build_dataset
 from autoal.data.datamodule import ActiveLearningDataModule
+from autoal.data.kept import KeptData
 from autoal.data.oracle import Oracle
 from autoal.errors import AutoALError
 from autoal.humans.session import Session
@@ -25,6 +26,7 @@ def build_data(
     run_dir: Path,
     resume: bool = False,
     full_batch: bool = False,
+    kept: KeptData | None = None,
 ) -> tuple[ActiveLearningDataModule, Session | None, int]:
     """Load the data set and make its pool.
 
@@ -35,6 +37,7 @@ def build_data(
         run_dir: The run directory, where people's answers are.
         resume: Whether the run in the directory is to be continued.
         full_batch: Whether a training step takes all labels at once.
+        kept: The data sets of earlier runs; None: read the data anew.
 
     Returns:
         The data; those who answer, or None with a simulated oracle; and the number of test labels to buy.
@@ -42,9 +45,12 @@ def build_data(
     Raises:
         AutoALError: If the data are not there, or do not fit the loop or the oracle.
     """
-    dataset = build_dataset(cfg["dataset"])
     oracle = OracleConfig.from_config(cfg.get("oracle"))
     root = Path(cfg["paths"]["data_dir"])
+    if kept is None or oracle.people:  # what people answer with changes the data set
+        dataset, splits = build_dataset(cfg["dataset"]), None
+    else:
+        dataset, splits = kept.take(cfg["dataset"], root)
     people = Session.prepare(run_dir, oracle, dataset, root, resume) if oracle.people else None
     data = ActiveLearningDataModule(
         dataset,
@@ -58,6 +64,7 @@ def build_data(
         features=cfg.get("features"),
         spread_from=int(placing.spread_from_mib * 2**20),
         oracle=Oracle if people is None else People,
+        splits=splits,
     )
     data.setup()
     check_initial(loop.init, data.oracle)

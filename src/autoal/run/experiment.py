@@ -24,6 +24,7 @@ from autoal.config.training import TrainerSettings
 from autoal.console.invocation import resume_command
 from autoal.console.terminal import say
 from autoal.data.fingerprint import fingerprint
+from autoal.data.kept import KeptData
 from autoal.errors import AutoALError
 from autoal.humans.session import Session
 from autoal.humans.waiting import Waiting
@@ -78,6 +79,7 @@ class Experiment:
             the process ends.
         n_test: Test labels that are bought at the start.
         people: Those who answer; None: a simulated oracle.
+        show: Whether a person watches this run; else it prints nothing.
     """
 
     config: dict[str, Any]
@@ -93,6 +95,7 @@ class Experiment:
     on_lost: Callable[[str, bool], None] = say_lost
     n_test: int = 0
     people: Session | None = None
+    show: bool = True
 
     @classmethod
     def build(
@@ -102,6 +105,7 @@ class Experiment:
         overrides: Sequence[str] = (),
         resume: bool = False,
         trust: Sequence[str] = (),
+        kept: KeptData | None = None,
     ) -> Experiment:
         """Instantiate and check every part.
 
@@ -111,6 +115,7 @@ class Experiment:
             overrides: The command line's overrides, for the record.
             resume: Whether the run in the directory is to be continued, with its number of threads.
             trust: Packages, modules or classes, besides this package's, that the config may name.
+            kept: The data sets of earlier runs of this process; None: read the data anew.
 
         Raises:
             AutoALError: For any bad value, before a file is written.
@@ -129,7 +134,7 @@ class Experiment:
         build_loggers(cfg["logger"])
         callbacks = build_callbacks(cfg["callbacks"])
         check_callbacks(callbacks, published(loop))
-        data, people, n_test = build_data(cfg, loop, placing, run_dir, resume, recipe.full_batch)
+        data, people, n_test = build_data(cfg, loop, placing, run_dir, resume, recipe.full_batch, kept)
         check_strategy(strategy, data)
         factory = ClassifierFactory(cfg["backbone"], data.dataset.info)
         task = Task(
@@ -194,13 +199,13 @@ class Experiment:
             watch.leave()
             said = self._close(status, message, callback, trainer, stop)
         if status == "interrupted":
-            if self._main:
+            if self._shown:
                 say(f"stopped by {signal.Signals(signum).name}; {message}", sys.stderr)
             stop.leave(signum, self._main)
         if status == "waiting":
-            if self._main:
+            if self._shown:
                 say(f"then continue with: {self._resume_command()}\n{message}")
-        elif self._main:
+        elif self._shown:
             self._farewell(callback, said)
         return said
 
@@ -255,7 +260,8 @@ class Experiment:
         except BaseException:
             self.run_dir.release()
             raise
-        say(f"run directory {self.run_dir.path}\nwhatever ends it, continue with: {self._resume_command()}")
+        if self._shown:
+            say(f"run directory {self.run_dir.path}\nwhatever ends it, continue with: {self._resume_command()}")
         return found
 
     def _resume_command(self) -> str:
@@ -319,12 +325,17 @@ class Experiment:
         """Whether this is the process that writes files."""
         return global_rank() == 0
 
+    @property
+    def _shown(self) -> bool:
+        """Whether this process tells a person how the run goes."""
+        return self.show and self._main
+
     def _callback(self, stop: StopRequest, watch: Watch | None = None) -> ActiveLearning:
         title = f"{self.config['dataset']['name']}, {self.strategy.name}, seed {self.task.seed}"
 
         files = FileListener(title, self.strategy.write_figures)
         self.listeners = [files, *build_loggers(self.config["logger"])] if self._main else []
-        view = make_view(show=self._main)
+        view = make_view(show=self._shown)
         return ActiveLearning(
             self.strategy,
             self.loop,

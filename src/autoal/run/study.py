@@ -12,15 +12,17 @@ Overrides after ``--`` go to every run, e.g. ``-- paths.data_dir=/data trainer=g
 from __future__ import annotations
 
 import argparse
-import subprocess
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoal.config.arguments import quote_paths
-from autoal.errors import AutoALError
+from autoal.console.terminal import say
 from autoal.files import atomic_open
+from autoal.processes.signals import EXIT_INTERRUPTED, EXIT_STOPPED, StopRequest
+from autoal.run.study_workers import StudyJob, StudyWorkers, TimeLeft
 from autoal.rundir.names import ROUNDS
 from autoal.rundir.state import is_finished, load_summary
 
@@ -95,24 +97,6 @@ def experiments(study: str) -> list[str]:
     return [name.removeprefix(f"{study}/") for name in choices("experiment") if name.startswith(f"{study}/")]
 
 
-def carry_out(cell: StudyRun, root: Path) -> None:
-    """Run one cell in this process; what an interrupted run left there is removed first."""
-    import shutil
-
-    from hydra import compose, initialize_config_dir
-
-    from autoal.config.command_line import conf_dir
-    from autoal.logs import quiet
-    from autoal.run.experiment import Experiment
-
-    run_dir = cell.run_dir(root)
-    shutil.rmtree(run_dir, ignore_errors=True)
-    quiet()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = compose("train", overrides=list(cell.overrides))
-    Experiment.build(config, run_dir, cell.overrides).run()
-
-
 def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str, int]:
     """Write one CSV per setting with every round of every finished run; returns the number of runs in each.
 
@@ -166,22 +150,15 @@ def main(
             study's name.
 
     Returns:
-        Whether results were collected: not in a process that carries out a part of the runs for another.
+        True: results were collected, also where nothing was left to run.
+
+    Raises:
+        SystemExit: If the study was stopped (130 or 143), or a run has failed (1, after the others' results were
+            collected).
     """
-    parser = argparse.ArgumentParser(description=f"Run the study {study.name} and collect its results.")
-    parser.add_argument(
-        "--root", type=Path, default=Path("runs") / "studies" / (runs or study.name), help="run directories"
-    )
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--shard", default="0/1", help=argparse.SUPPRESS)
-    parser.add_argument("--settings", nargs="*", default=None, help="only these settings")
-    parser.add_argument("--seeds", nargs="*", type=int, default=None, help="only these seeds")
-    parser.add_argument("--strategies", nargs="*", default=None, help="only these strategies")
-    parser.add_argument("--collect", action="store_true", help="run nothing")
-    parser.epilog = "Overrides after -- go to every run, e.g. -- paths.data_dir=/data trainer=gpu"
     words, extra = split_overrides(sys.argv[1:] if argv is None else argv)
     extra = quote_paths(extra)
-    args = parser.parse_args(words)
+    args = _arguments(study.name, Path("runs") / "studies" / (runs or study.name), words)
     settings = [replace(s, overrides=(*s.overrides, *extra)) for s in settings]
     todo = [
         c
@@ -191,23 +168,61 @@ def main(
         and (args.strategies is None or c.label in args.strategies)
         and not is_finished(c.run_dir(args.root))
     ]
-    if args.collect:
-        todo = []
-    index, count = (int(part) for part in args.shard.split("/"))
-    if args.jobs > 1:
-        _in_processes(args.jobs, words, extra)
-    else:
-        for number, cell in enumerate(todo):
-            if number % count == index:
-                print(f"[{number + 1}/{len(todo)}] {cell.setting.name} {cell.label} seed {cell.seed}", flush=True)
-                try:
-                    carry_out(cell, args.root)
-                except AutoALError as error:
-                    print(f"error: {cell.run_dir(args.root)}: {error}", file=sys.stderr, flush=True)
-    if count == 1:
-        for name, n in collect(settings, args.root, study / "results").items():
-            print(f"{name}: {n} finished runs in {study / 'results' / (name + '.csv')}")
-    return count == 1
+    failed = 0 if args.collect else run_cells(todo, args.root, args.jobs)
+    for name, n in collect(settings, args.root, study / "results").items():
+        print(f"{name}: {n} finished runs in {study / 'results' / (name + '.csv')}")
+    if failed:
+        print(f"error: {failed} of {len(todo)} runs failed; the same command tries them again", file=sys.stderr)
+        raise SystemExit(1)
+    return True
+
+
+def run_cells(todo: Sequence[StudyRun], root: Path, processes: int = 1) -> int:
+    """Run cells in processes that import the package once, and say of each how it ended.
+
+    Args:
+        todo: The cells; started in their order.
+        root: The study's folder of run directories.
+        processes: How many at a time; with several, one thread each unless ``OMP_NUM_THREADS`` says otherwise.
+
+    Returns:
+        How many have failed.
+
+    Raises:
+        SystemExit: If the study was told to stop; every run has saved then.
+    """
+    jobs = [
+        StudyJob(
+            f"{c.setting.name} {c.label} seed {c.seed}",
+            f"{c.setting.name} {c.label}",
+            c.overrides,
+            c.run_dir(root),
+        )
+        for c in todo
+    ]
+    stop, clock, failed = StopRequest(), TimeLeft(jobs, processes), 0
+    for number, end in enumerate(StudyWorkers(processes, stop).run(jobs), 1):
+        if end.status == "failed":
+            failed += 1
+            say(f"error: {end.job.run_dir}: {end.message}", sys.stderr)
+        if end.status != "stopped":
+            say(f"[{number}/{len(jobs)}] {clock.line(end)}")
+    if stop.signum:
+        say("stopped; every run has saved, and the same command goes on", sys.stderr)
+        raise SystemExit(EXIT_INTERRUPTED if stop.signum == signal.SIGINT else EXIT_STOPPED)
+    return failed
+
+
+def _arguments(name: str, root: Path, words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=f"Run the study {name} and collect its results.")
+    parser.add_argument("--root", type=Path, default=root, help="run directories")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--settings", nargs="*", default=None, help="only these settings")
+    parser.add_argument("--seeds", nargs="*", type=int, default=None, help="only these seeds")
+    parser.add_argument("--strategies", nargs="*", default=None, help="only these strategies")
+    parser.add_argument("--collect", action="store_true", help="run nothing")
+    parser.epilog = "Overrides after -- go to every run, e.g. -- paths.data_dir=/data trainer=gpu"
+    return parser.parse_args(words)
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -215,19 +230,3 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     words = list(argv)
     cut = words.index("--") if "--" in words else len(words)
     return words[:cut], words[cut + 1 :]
-
-
-def _in_processes(jobs: int, words: Sequence[str], extra: Sequence[str]) -> None:
-    """Run the same command once per shard, one thread each."""
-    import os
-
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    spec = sys.modules["__main__"].__spec__
-    program = ["-m", spec.name] if spec is not None else [sys.argv[0]]
-    command = [sys.executable, *program, *words]
-    running = [
-        subprocess.Popen([*command, "--jobs", "1", "--shard", f"{i}/{jobs}", "--", *extra], env=environment)
-        for i in range(jobs)
-    ]
-    for process in running:
-        process.wait()
