@@ -13,6 +13,7 @@ from torch import Tensor
 
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.errors import AutoALError
+from autoal.loop.cold_start import COLD_STARTS, cold_start
 from autoal.loop.queries import Suggestions
 from autoal.loop.settings import LoopConfig
 from autoal.query.contract import Selection
@@ -179,6 +180,8 @@ class Purchases:
         rng = generator(seed, "initial_set")
         if loop.init == "class_balanced":
             ids = self._data.oracle.draw_class_balanced(free, loop.n_init, rng)
+        elif loop.init in COLD_STARTS:
+            ids = cold_start(self._data, loop.init, free, loop.n_init, rng)
         else:
             ids = free[torch.randperm(len(free), generator=rng)[: loop.n_init]]
         return [*choices, Choice("init", loop.init, ids)]

@@ -18,7 +18,8 @@ class LoopConfig:
         n_init: Labels in the initial set.
         n_query: Labels bought per round.
         n_rounds: Queries after the initial set.
-        init: ``"random"``, ``"class_balanced"`` (which reads labels to balance them) or ``"labelled"`` (what the
+        init: ``"random"``, ``"class_balanced"`` (which reads labels to balance them), ``"typiclust"`` or
+            ``"maxherding"`` (by static features, see :mod:`autoal.loop.cold_start`), or ``"labelled"`` (what the
             data come with, where people answer; ``n_init`` counts nothing then).
         epochs: Upper bound of epochs per round.
         batch_size: Global training batch size.
@@ -35,7 +36,7 @@ class LoopConfig:
     n_init: Count
     n_query: Count
     n_rounds: Whole
-    init: Literal["random", "class_balanced", "labelled"] = "random"
+    init: Literal["random", "class_balanced", "typiclust", "maxherding", "labelled"] = "random"
     epochs: Count = 100
     batch_size: Count = 64
     eval_batch_size: Count = 1024

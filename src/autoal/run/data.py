@@ -15,6 +15,7 @@ from autoal.errors import AutoALError
 from autoal.humans.session import Session
 from autoal.humans.settings import OracleConfig
 from autoal.humans.waiting import People
+from autoal.loop.cold_start import check_cold_start
 from autoal.loop.settings import LoopConfig
 from autoal.query.contract import QueryStrategy, check_oracle
 
@@ -68,6 +69,7 @@ def build_data(
     )
     data.setup()
     check_initial(loop.init, data.oracle)
+    check_cold_start(data, loop.init)
     data.pool.may_grow = people is not None
     n_test = oracle.test_labels(dataset.lacks_test)
     loop.check_pool(len(data.pool.unlabelled), n_test)
