@@ -210,6 +210,7 @@ def test_one_strategy_one_seed_says_that_no_test_is_possible(tmp_path: Path) -> 
     assert rows(made, "paired_tests")[0]["verdict"] == "untested"
 
 
+@pytest.mark.slow
 def test_a_report_written_again_is_the_same(tree: Path, made: Report, tmp_path: Path) -> None:
     again = make_report([tree], tmp_path, Options(title="A <b> & c", resamples=500))
     for path in made.page.parent.rglob("*"):

@@ -129,11 +129,11 @@ def test_few_seeds_have_no_bootstrap_interval(n: int) -> None:
 
 @pytest.mark.parametrize("n", [3, 5, 10, MIN_BOOTSTRAP, 40])
 def test_shown_interval_covers_the_true_difference(n: int) -> None:
-    draws = np.random.default_rng(n).normal(0.3, 1.0, (3000, n))
+    draws = np.random.default_rng(n).normal(0.3, 1.0, (1000, n))
     intervals = np.array([compare(d, np.zeros(n), resamples=2000).interval for d in draws])
     covered = (intervals[:, 0] <= 0.3) & (intervals[:, 1] >= 0.3)
-    # The standard error of a share of 0.95 over 3,000 draws is 0.004.
-    assert float(np.mean(covered)) == pytest.approx(0.95, abs=0.016)
+    # The standard error of a share of 0.95 over 1,000 draws is 0.007.
+    assert float(np.mean(covered)) == pytest.approx(0.95, abs=0.021)
 
 
 def test_holm_worked_example() -> None:

@@ -164,6 +164,7 @@ def severe(driver: Any) -> list[Any]:
     return [e for e in driver.get_log("browser") if e["level"] == "SEVERE" and "net::ERR" not in e["message"]]
 
 
+@pytest.mark.slow
 def test_forty_images_by_keyboard_with_reloads_undo_skips_and_a_killed_server(
     driver: Any, tmp_path: Path, serve: Any
 ) -> None:
@@ -245,6 +246,7 @@ def test_two_windows_and_two_annotators(driver: Any, tmp_path: Path, serve: Any)
     assert list(given(run_dir)) == [first]
 
 
+@pytest.mark.slow
 def test_it_fits_a_laptop_and_a_phone(driver: Any, tmp_path: Path, serve: Any) -> None:
     run_dir, truth = make_query(tmp_path)
     server = serve(run_dir, "--suggest")

@@ -211,6 +211,7 @@ def test_a_resume_keeps_the_rows_that_are_there(calm: Path, weights: Path, tmp_p
     assert np.array_equal(train[64:], np.load(calm / "train_features.npy")[64:])
 
 
+@pytest.mark.slow
 def test_what_a_process_refuses_is_one_line_here(tmp_path: Path) -> None:
     job = workers.EmbeddingJob(
         {"_target_": "autoal.data.folder.ImageFolder", "path": "elsewhere"},

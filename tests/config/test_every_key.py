@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from autoal.config.command_line import choices, conf_dir, in_one_line
 from autoal.config.root import GROUPS, MAY_BE_EMPTY, check_root
@@ -18,6 +16,7 @@ from autoal.config.values import shown
 from autoal.processes.launch import placement
 from autoal.run.experiment import Experiment
 from autoal.rundir.directory import RunDir
+from tests.composed import plain
 
 BAD: tuple[Any, ...] = (
     *("abc", None, -3, 0, 1.5, 1e38, True, ["a"], {}, "", float("inf"), float("nan"), 2**70, {"a": 1}),
@@ -63,11 +62,7 @@ def config_of(group: str, name: str) -> dict[str, Any]:
     )
     # Strategies with Monte-Carlo passes need a network that drops units.
     extra = ["backbone.dropout=0.1"] if words["backbone"] == "mlp" else []
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        composed = compose("train", overrides=[*(f"{k}={v}" for k, v in words.items()), *extra])
-    container = OmegaConf.to_container(composed, resolve=True)
-    assert isinstance(container, dict)
-    return {str(k): v for k, v in container.items()}
+    return plain(*(f"{k}={v}" for k, v in words.items()), *extra)
 
 
 def scalars(node: Any, key: str) -> Iterator[str]:

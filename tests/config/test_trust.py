@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from autoal.commands.main import main
 from autoal.config.instantiate import create, locate
@@ -19,6 +17,7 @@ from autoal.config.root import check_root
 from autoal.data.base import Dataset
 from autoal.errors import AutoALError
 from autoal.run.experiment import Experiment
+from tests.composed import plain
 from tests.config.test_command_line import run_in_process
 
 HOSTILE: dict[str, dict[str, Any]] = {
@@ -50,11 +49,7 @@ PLACES = (
 
 
 def config_of(root: Path) -> dict[str, Any]:
-    with initialize_config_dir(str(root / "conf"), version_base="1.3"):
-        composed = compose("train", overrides=["strategy=random", "trainer=cpu"])
-    container = OmegaConf.to_container(composed, resolve=True)
-    assert isinstance(container, dict)
-    return {str(k): v for k, v in container.items()}
+    return plain("strategy=random", "trainer=cpu")
 
 
 @pytest.fixture

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 TINY: dict[str, dict[str, Any]] = {
+    "autoal": {"steps": 12},
+    "autoal_paper": {"steps": 24, "warmup_steps": 6},
+    "autoal_released": {"steps": 24, "warmup_steps": 6},
     "activeft": {"steps": 3},
     "boss": {"batches": 3, "epochs": 1, "by_class": ["typiclust"]},
     "refine": {"batches": 10, "passes": 2, "first": 30},

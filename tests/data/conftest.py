@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from autoal.config.command_line import conf_dir
 from autoal.data.base import Dataset
 from autoal.data.build import build_dataset
+from tests.composed import composed
 
 REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 @pytest.fixture
-def dataset_of() -> Iterator[Callable[..., Dataset]]:
+def dataset_of() -> Callable[..., Dataset]:
     """Build a dataset from its config: ``dataset_of("mnist", "dataset.classes=[1,2]")``."""
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
 
-        def build(name: str, *overrides: str) -> Dataset:
-            config = compose("train", overrides=[f"dataset={name}", "strategy=random", *overrides])
-            return build_dataset(config.dataset)
+    def build(name: str, *overrides: str) -> Dataset:
+        return build_dataset(composed(f"dataset={name}", *overrides).dataset)
 
-        yield build
+    return build
 
 
 def unpack(name: str, folder: Path) -> Path:

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.data.formats import save_image
 
 N = 60
@@ -40,6 +42,7 @@ def commands(root: Path) -> list[list[str]]:
     return [[*start[line[0]], *(str(root / w) if w == "train.py" else w for w in line[1:])] for line in words]
 
 
+@pytest.mark.slow
 def test_the_documented_walk_ends_in_a_finished_run(root: Path, tmp_path: Path) -> None:
     birds(tmp_path / "birds")
     walk = [command for command in commands(root) if any("birds" in word for word in command)]

@@ -21,6 +21,7 @@ from hydra import compose, initialize_config_dir
 
 from autoal.commands.main import COMMANDS
 from autoal.config.command_line import choices, conf_dir
+from tests.composed import composed
 from tests.documented.marks import MARKS, reason
 from tests.documented.pages import EVERY, PAGES, ROOT, Command, commands
 from tests.documented.stage import STAGES, bash, scratch_clone
@@ -53,8 +54,11 @@ def first_values(words: list[str]) -> list[list[str]]:
 
 @functools.cache
 def composes(words: tuple[str, ...]) -> None:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        compose("train", overrides=list(words), return_hydra_config=True)
+    if any(word.lstrip("+~").startswith("hydra") for word in words):
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            compose("train", overrides=list(words), return_hydra_config=True)
+    else:
+        composed(*words)
 
 
 @functools.cache

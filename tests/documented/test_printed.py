@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 
 from autoal.commands.data import add_arguments
-from autoal.config.command_line import choices, conf_dir
+from autoal.config.command_line import choices
 from autoal.data.build import build_dataset
 from autoal.errors import AutoALError
 from tests.checkout import environment
+from tests.composed import composed
 from tests.documented.pages import ROOT
 from tests.documented.stage import bash
 from tests.documented.test_commands import parses
@@ -64,12 +64,12 @@ def unreachable(*args: object, **kwargs: object) -> None:
     raise OSError("no network")
 
 
+@pytest.mark.slow
 def test_what_fetches_missing_files_parses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sklearn.datasets._openml.urlopen", unreachable)
     printed = {}
     for name in choices("dataset"):
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            config = compose("train", overrides=[f"dataset={name}"]).dataset
+        config = composed(f"dataset={name}").dataset
         if "???" in str(config):
             continue
         dataset = build_dataset(config)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from autoal.config.command_line import choices, conf_dir
+from tests.composed import composed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "coming_from.md"
 TOOLKITS = ("AutoAL", "DeepAL+", "ALFA-Mix")
@@ -37,12 +36,6 @@ def named(text: str) -> Iterator[tuple[str, str]]:
                 yield section, words
     for words in re.findall(r"`((?:loop|backbone|dataset|optimizer|trainer|paths)\.[\w.]+(?:=[^`\s]+)?)`", text):
         yield "prose", words
-
-
-@functools.cache
-def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
 
 
 def check(words: str) -> None:
@@ -73,6 +66,7 @@ def test_there_is_a_table_for_each_toolkit() -> None:
         assert all(len(row) == 3 for row in rows), section
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", [*TOOLKITS, "prose"])
 def test_every_key_exists(section: str) -> None:
     wanted = sorted({words for where, words in named(PAGE.read_text(encoding="utf-8")) if where == section})

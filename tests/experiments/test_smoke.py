@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
 
-from autoal.config.command_line import choices, conf_dir
+from autoal.config.command_line import choices
 from autoal.run.experiment import Experiment
+from tests.composed import composed, plain
 from tests.data.formats import OVERRIDES, WRITERS
 
 STUDIES = ("autoal_icml25", "alfamix_cvpr22", "deepal", "cifar10_jpeg")
@@ -29,24 +27,12 @@ QUICK = {"resnet18": "small_cnn", "vit_small": "small_cnn"}
 """Backbones that the quick test replaces; the slow one runs them as they are, without their weights."""
 
 
-@cache
-def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
-
-
-def plain(config: Any) -> dict[str, Any]:
-    container = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(container, dict)
-    return {str(k): v for k, v in container.items()}
-
-
 def config_of(name: str, root: Path, *overrides: str) -> dict[str, Any]:
     """Compose an experiment at a tiny size, on files below ``root``."""
     dataset = str(composed(f"+experiment={name}").dataset.name)
     WRITERS[dataset](root)
     small = OVERRIDES.get(dataset, [])
-    config = plain(composed(f"+experiment={name}", *TINY, *small, *overrides))
+    config = plain(f"+experiment={name}", *TINY, *small, *overrides)
     config["paths"]["data_dir"] = str(root)
     return config
 
@@ -66,7 +52,7 @@ def test_one_round_with_a_small_network(name: str, tmp_path: Path) -> None:
     """Its data, augmentation, optimiser and loop; a small network in place of a large one."""
     config = config_of(name, tmp_path / "data", "strategy=margin")
     backbone = config["backbone"]["name"]
-    config["backbone"] = plain(composed(f"backbone={QUICK.get(backbone, backbone)}").backbone)
+    config["backbone"] = plain(f"backbone={QUICK.get(backbone, backbone)}")["backbone"]
     run(config, tmp_path / "run")
 
 
@@ -84,6 +70,7 @@ def test_one_round_as_it_is(name: str, tmp_path: Path) -> None:
     run(config, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_large_network_has_a_small_stand_in() -> None:
     names = {str(composed(f"+experiment={name}").backbone.name) for name in EXPERIMENTS}
     assert names <= {*QUICK, "mlp", "small_cnn", "lenet", "linear"}

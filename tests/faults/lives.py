@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from tests.composed import plain
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = (
@@ -42,13 +42,7 @@ SERVER.set_forkserver_preload(["autoal.run.experiment", "autoal.query.registry",
 
 def config(*overrides: str) -> dict[str, Any]:
     """Compose the tiny experiment."""
-    from omegaconf import OmegaConf
-
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        composed = compose("train", overrides=[*TINY, *overrides])
-    plain = OmegaConf.to_container(composed, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(k): v for k, v in plain.items()}
+    return plain(*TINY, *overrides)
 
 
 @dataclass(frozen=True)

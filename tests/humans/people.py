@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from autoal.humans.answers import Desk
 from autoal.humans.queries import Asked
 from autoal.run.experiment import Experiment
-from tests.faults.lives import ROOT
+from tests.composed import plain
 
 CLASSES = [f"digit {i}" for i in range(10)]
 
@@ -61,10 +59,7 @@ def config(folder: Path, *overrides: str) -> dict[str, Any]:
         "trainer=cpu",
         *overrides,
     ]
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        composed = OmegaConf.to_container(compose("train", overrides=words), resolve=True)
-    assert isinstance(composed, dict)
-    return {str(k): v for k, v in composed.items()}
+    return plain(*words)
 
 
 def run(cfg: dict[str, Any], run_dir: Path, resume: bool = False) -> dict[str, Any]:

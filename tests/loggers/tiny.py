@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-
 from autoal.run.experiment import Experiment
+from tests.composed import composed
 
 TINY = [
     "loop.n_init=20",
@@ -20,6 +19,4 @@ TINY = [
 
 
 def run_tiny(root: Path, run_dir: Path, *overrides: str) -> dict[str, Any]:
-    with initialize_config_dir(str(root / "conf"), version_base="1.3"):
-        config = compose("train", overrides=[*TINY, *overrides])
-    return Experiment.build(config, run_dir).run()
+    return Experiment.build(composed(*TINY, *overrides), run_dir).run()

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from autoal.config.command_line import choices, conf_dir
 from autoal.data.build import build_augmentations, build_dataset
@@ -19,6 +17,7 @@ from autoal.errors import AutoALError
 from autoal.models.build import ClassifierFactory
 from autoal.training.inference import Needs, pool_pass
 from autoal.training.task import training_loss
+from tests.composed import plain
 from tests.data.formats import OVERRIDES, WRITERS
 
 BACKBONES = choices("backbone")
@@ -34,13 +33,9 @@ HEAVY = ("vit_base", "wide_resnet28_10", "timm")
 """Backbones that take seconds and have a smaller sibling."""
 
 
-@cache
 def composed(group: str, name: str, *overrides: str) -> dict[str, Any]:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = compose("train", overrides=[f"{group}={name}", "strategy=random", *overrides])
-    plain = OmegaConf.to_container(config[group], resolve=True)
-    assert isinstance(plain, dict)
-    return {str(k): v for k, v in plain.items()}
+    chosen: dict[str, Any] = plain(f"{group}={name}", *overrides)[group]
+    return chosen
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 
 from autoal.errors import AutoALError
 from autoal.run.experiment import Experiment
+from tests.composed import composed
 from tests.faults import lives
 
 
 def experiment(run_dir: Path, *overrides: str, resume: bool = False) -> Experiment:
-    with initialize_config_dir(str(lives.ROOT / "conf"), version_base="1.3"):
-        config = compose("train", overrides=[*lives.TINY, "strategy=wide_herding", *overrides])
+    config = composed(*lives.TINY, "strategy=wide_herding", *overrides)
     return Experiment.build(config, run_dir, resume=resume)
 
 

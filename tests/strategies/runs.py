@@ -8,11 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
 
-from autoal.config.command_line import conf_dir
 from autoal.run.experiment import Experiment
 from autoal.rundir.directory import RunDir
+from tests.composed import composed
 
 SMALL = ("dataset=digits", "trainer=cpu", "loop.n_rounds=3", "loop.epochs=8", "backbone.hidden=[32]")
 
@@ -23,9 +22,7 @@ class KilledError(Exception):
 
 def experiment(run_dir: Path, *overrides: str) -> Experiment:
     """Build an experiment as the command line does."""
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = compose("train", overrides=[*SMALL, *overrides])
-    return Experiment.build(config, run_dir)
+    return Experiment.build(composed(*SMALL, *overrides), run_dir)
 
 
 def ledger(run_dir: Path) -> list[dict[str, Any]]:

@@ -10,8 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
@@ -20,6 +18,7 @@ from autoal.errors import AutoALError
 from autoal.run.experiment import Experiment
 from autoal.training.hooks import seeded
 from autoal.training.lbfgs import LBFGS
+from tests.composed import plain
 from tests.faults import lives
 
 HEAD = ("backbone=linear", "optimizer=lbfgs", "loop.stop_train_acc=null", "loop.n_rounds=1")
@@ -27,10 +26,7 @@ HEAD = ("backbone=linear", "optimizer=lbfgs", "loop.stop_train_acc=null", "loop.
 
 def head_config(*overrides: str) -> dict[str, Any]:
     small = [word for word in lives.TINY if not word.startswith("backbone.")]
-    with initialize_config_dir(str(lives.ROOT / "conf"), version_base="1.3"):
-        composed = OmegaConf.to_container(compose("train", overrides=[*small, *overrides]), resolve=True)
-    assert isinstance(composed, dict)
-    return {str(k): v for k, v in composed.items()}
+    return plain(*small, *overrides)
 
 
 def blobs(n: int, seed: int, dim: int = 20, classes: int = 4) -> tuple[Tensor, Tensor]:

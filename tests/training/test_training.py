@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from torch import nn
 
 from autoal.data.loader import EvalLoader, TrainLoader, global_batches
@@ -20,14 +19,13 @@ from autoal.run.experiment import Experiment
 from autoal.testing.tiny import tiny_task
 from autoal.training.evaluation import evaluate
 from autoal.training.inference import Needs, pool_pass
+from tests.composed import composed
 
 SMALL = ["trainer=cpu", "loop.n_init=30", "loop.n_query=15", "loop.n_rounds=2", "loop.epochs=20"]
 
 
 def experiment(root: Path, run_dir: Path, *overrides: str) -> Experiment:
-    with initialize_config_dir(str(root / "conf"), version_base="1.3"):
-        config = compose("train", overrides=[*SMALL, *overrides])
-    return Experiment.build(config, run_dir)
+    return Experiment.build(composed(*SMALL, *overrides), run_dir)
 
 
 def rounds(run_dir: Path) -> pd.DataFrame:

@@ -7,11 +7,11 @@ gets a config of its name and class.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from typing import Any
 
-from autoal.config.plugins import GROUPS
+from autoal.config.plugins import GROUPS, entries
 
 CONFIG_GROUPS = {
     "strategies": "strategy",
@@ -55,16 +55,16 @@ def offers(group: str) -> list[Offer]:
     found = {
         entry.name: Offer(entry.name, f"{entry.module}.{entry.attr}", entry.dist.name if entry.dist else "")
         for kind in kinds
-        for entry in metadata.entry_points(group=f"autoal.{kind}")
+        for entry in entries(kind)
     }
     return [found[name] for name in sorted(found)]
 
 
 def package_confs() -> list[Path]:
     """Return the ``conf`` folders of the packages that register parts."""
-    entries = [entry for kind in GROUPS for entry in metadata.entry_points(group=f"autoal.{kind}")]
+    parts = [entry for kind in GROUPS for entry in entries(kind)]
     found: dict[Path, None] = {}
-    for package in sorted({entry.module.partition(".")[0] for entry in entries}):
+    for package in sorted({entry.module.partition(".")[0] for entry in parts}):
         spec = util.find_spec(package)
         for place in (spec.submodule_search_locations or []) if spec is not None else []:
             if (Path(place) / "conf").is_dir():
