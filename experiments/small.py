@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autoal.run.study import Setting, every_strategy
+from autoal.run.study import every_strategy
+from autoal.run.study_runs import Setting
 
 RUNS = "small"
 """Folder of ``runs/studies``."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoal.run.study import Setting, main
+from autoal.run.study import main
+from autoal.run.study_runs import Setting
 from experiments import tables
 
 HERE = Path(__file__).resolve().parent

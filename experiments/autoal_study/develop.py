@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoal.run.study import Setting, main
+from autoal.run.study import main
+from autoal.run.study_runs import Setting
 from experiments.autoal_study import report
 from experiments.autoal_study.run import FIXED, MARGIN_KMEANS, MARGIN_ONLY, SEEDS, TOP_B
 

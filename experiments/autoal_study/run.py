@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoal.run.study import Setting, main
+from autoal.run.study import main
+from autoal.run.study_runs import Setting
 from autoal.search.options import CANDIDATE_SETS
 from experiments.autoal_study import report
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from autoal.run.study import Setting, collect
+from autoal.run.study_results import collect
+from autoal.run.study_runs import Setting
 from tests.documented.pages import ROOT
 
 MEASURED = sorted(p.parent.parent for p in (ROOT / "experiments").glob("*/results/*.csv"))

@@ -12,7 +12,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from autoal.config.command_line import choices, conf_dir
-from autoal.run.study import Setting, collect, every_strategy, split_overrides, study_runs
+from autoal.run.study import every_strategy, split_overrides
+from autoal.run.study_results import collect, recorded
+from autoal.run.study_runs import Setting, study_runs
 from autoal.rundir.recipe import recipe_hash
 from tests.experiments.load import EXPERIMENTS, script
 
@@ -194,3 +196,24 @@ def test_results_of_another_machine_stay_unless_their_recipe_changed(tmp_path: P
     assert sorted(known) == [("margin", "0", "0.6"), ("random", "0", "0.8"), ("random", "1", "0.7")]
     finished_run(tmp_path / "new/s/random/seed=0", "0002", 0.9)
     assert collect([setting], tmp_path / "new", tmp_path / "results") == {"s": 1}
+
+
+def test_a_study_goes_on_where_its_results_end(tmp_path: Path) -> None:
+    """Rows of today's recipe count as there; rows of another recipe, seed or strategy do not."""
+    (digits,) = script("digits_study/run").SETTINGS
+    cells = [cell for cell in study_runs([digits]) if cell.label in ("random", "margin") and cell.seed < 2]
+    there = recorded(cells, EXPERIMENTS / "digits_study" / "results")
+    assert there == {("digits", label, seed) for label in ("random", "margin") for seed in (0, 1)}
+    kept = (EXPERIMENTS / "digits_study" / "results" / "digits.csv").read_text(encoding="utf-8").splitlines()
+    lines = [kept[0], *(line for line in kept if line.startswith("digits,margin,1,"))]
+    (tmp_path / "digits.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert recorded(cells, tmp_path) == {("digits", "margin", 1)}
+    other = replace(digits, overrides=(*digits.overrides, "optimizer.lr=0.5"))
+    assert (
+        recorded(
+            [replace(cell, setting=other, overrides=(*cell.overrides, "optimizer.lr=0.5")) for cell in cells],
+            tmp_path,
+        )
+        == set()
+    )
+    assert recorded(cells, tmp_path / "nothing") == set()

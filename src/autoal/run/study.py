@@ -4,6 +4,7 @@ A study is a short script in ``experiments/<study>/run.py`` that names its setti
 
     python -m experiments.<study>.run            # run what is missing, then collect
     python -m experiments.<study>.run --jobs 2   # in two processes
+    python -m experiments.<study>.run --missing  # only what the results lack: a study in several sittings
     python -m experiments.<study>.run --collect  # collect what there is
 
 Overrides after ``--`` go to every run, e.g. ``-- paths.data_dir=/data trainer=gpu``.
@@ -14,17 +15,17 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from autoal.config.arguments import quote_paths
 from autoal.console.terminal import say
-from autoal.files import atomic_open
 from autoal.processes.signals import EXIT_INTERRUPTED, EXIT_STOPPED, StopRequest
+from autoal.run.study_results import collect, recorded
+from autoal.run.study_runs import Setting, StudyRun, study_runs
 from autoal.run.study_workers import StudyJob, StudyWorkers, TimeLeft
-from autoal.rundir.names import ROUNDS
-from autoal.rundir.state import is_finished, load_summary
+from autoal.rundir.state import is_finished
 
 SLOW = (
     *("loss_prediction", "waal", "coregcn", "uncertaingcn", "albl", "tailor", "autoal", "autoal_paper"),
@@ -32,49 +33,6 @@ SLOW = (
     *("ensemble_var_ratio", "adversarial_deepfool", "adversarial_bim"),
 )
 """Strategies that cost many times a margin query, by and large in that order."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One dataset, recipe and budget, on which strategies are compared in pairs.
-
-    Attributes:
-        name: Name of the setting and of its CSV file.
-        overrides: Hydra overrides that all of its runs share.
-        strategies: Strategy names, or ``(label, overrides...)`` for a strategy with options.
-        seeds: Seeds, the same for every strategy.
-    """
-
-    name: str
-    overrides: tuple[str, ...]
-    strategies: tuple[str | tuple[str, ...], ...]
-    seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class StudyRun:
-    """One run of a study."""
-
-    setting: Setting
-    label: str
-    overrides: tuple[str, ...]
-    seed: int
-
-    def run_dir(self, root: Path) -> Path:
-        """Return where the run stands under the study's root."""
-        return root / self.setting.name / self.label / f"seed={self.seed}"
-
-
-def study_runs(settings: Sequence[Setting]) -> Iterator[StudyRun]:
-    """Yield every run, seed by seed, so that an unfinished study is still a paired one."""
-    for setting in settings:
-        for seed in setting.seeds:
-            for strategy in setting.strategies:
-                label, *options = (strategy,) if isinstance(strategy, str) else strategy
-                chosen = [o for o in options if o.startswith("strategy=")] or [f"strategy={label}"]
-                rest = [o for o in options if not o.startswith("strategy=")]
-                overrides = (*setting.overrides, *chosen, *rest, f"seed={seed}")
-                yield StudyRun(setting, label, overrides, seed)
 
 
 def every_strategy(options: Mapping[str, Sequence[str]] | None = None) -> tuple[str | tuple[str, ...], ...]:
@@ -95,46 +53,6 @@ def experiments(study: str) -> list[str]:
     from autoal.config.command_line import choices
 
     return [name.removeprefix(f"{study}/") for name in choices("experiment") if name.startswith(f"{study}/")]
-
-
-def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str, int]:
-    """Write one CSV per setting with every round of every finished run; returns the number of runs in each.
-
-    Runs that the CSV holds and ``root`` does not (another machine's) stay, unless their recipe is another one.
-    """
-    import pandas as pd
-
-    counts: dict[str, int] = {}
-    for setting in settings:
-        tables = []
-        for cell in study_runs([setting]):
-            run_dir = cell.run_dir(root)
-            if not is_finished(run_dir):
-                continue
-            summary = load_summary(run_dir)
-            table = pd.read_csv(run_dir / ROUNDS)
-            # The last digits belong to the machine; runs of older versions did not record it.
-            for key in ("threads", "cpu"):
-                if key in summary:
-                    table[key] = summary[key]
-            table.insert(0, "recipe", summary["recipe"])
-            table.insert(0, "seed", cell.seed)
-            table.insert(0, "strategy", cell.label)
-            table.insert(0, "setting", setting.name)
-            tables.append(table)
-        path = results / f"{setting.name}.csv"
-        if tables and path.exists():
-            known = pd.read_csv(path, dtype={"recipe": str})
-            fresh = pd.concat(tables)
-            here = pd.MultiIndex.from_frame(fresh[["strategy", "seed"]])
-            there = pd.MultiIndex.from_frame(known[["strategy", "seed"]])
-            kept = known[~there.isin(here) & known["recipe"].isin(fresh["recipe"])]
-            tables += [run for _, run in kept.groupby(["strategy", "seed"], sort=False)]
-        if tables:
-            with atomic_open(path) as file:
-                pd.concat(tables).to_csv(file, index=False, float_format="%.6g")
-        counts[setting.name] = len(tables)
-    return counts
 
 
 def main(
@@ -168,6 +86,10 @@ def main(
         and (args.strategies is None or c.label in args.strategies)
         and not is_finished(c.run_dir(args.root))
     ]
+    if args.missing:
+        there = recorded(todo, study / "results")
+        say(f"{len(there)} of {len(todo)} runs are in the results")
+        todo = [c for c in todo if (c.setting.name, c.label, c.seed) not in there]
     failed = 0 if args.collect else run_cells(todo, args.root, args.jobs)
     for name, n in collect(settings, args.root, study / "results").items():
         print(f"{name}: {n} finished runs in {study / 'results' / (name + '.csv')}")
@@ -220,6 +142,7 @@ def _arguments(name: str, root: Path, words: Sequence[str]) -> argparse.Namespac
     parser.add_argument("--settings", nargs="*", default=None, help="only these settings")
     parser.add_argument("--seeds", nargs="*", type=int, default=None, help="only these seeds")
     parser.add_argument("--strategies", nargs="*", default=None, help="only these strategies")
+    parser.add_argument("--missing", action="store_true", help="run only what the results of this recipe lack")
     parser.add_argument("--collect", action="store_true", help="run nothing")
     parser.epilog = "Overrides after -- go to every run, e.g. -- paths.data_dir=/data trainer=gpu"
     return parser.parse_args(words)
