@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoal.analysis.curves import as_floats, aubc, label_savings, labels_to_reach
+from autoal.analysis.curves import as_floats, aubc, budget_thirds, label_savings, labels_to_reach
 
 
 @given(
@@ -68,3 +68,11 @@ def test_import_needs_neither_torch_nor_pandas() -> None:
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     for heavy in ("'torch'", "'pandas'", "'scipy'", "'matplotlib'"):
         assert heavy not in modules
+
+
+def test_thirds_of_the_published_21_points() -> None:
+    acc = np.random.default_rng(0).random(21)
+    assert budget_thirds(acc) == pytest.approx((acc[:7].mean(), acc[7:14].mean(), acc[14:].mean()))
+    assert np.mean(budget_thirds(acc)) == pytest.approx(acc.mean())
+    assert budget_thirds([0.1, 0.2, 0.3, 0.4]) == pytest.approx((0.15, 0.3, 0.4))
+    assert all(math.isnan(v) for v in budget_thirds([0.1, 0.2]))

@@ -73,6 +73,7 @@ def test_writes_every_file(made: Report) -> None:
         "settings.csv",
         "problems.csv",
         "penalty_overall.csv",
+        "win_shares_overall.csv",
         "penalty_dataset_digits.csv",
         "penalty_setting_digits_mlp.csv",
         "aubc.tex",
@@ -153,7 +154,14 @@ def test_the_page_holds_every_section(made: Report) -> None:
     assert [s["id"] for s in data["settings"][0]["sections"]] == [
         "curves", "results", "pairs", "time", "selection", "weights", "config",
     ]  # fmt: skip
-    assert [s["id"] for s in data["overall"]] == ["settings", "wins", "penalty", "ranks", "versions-section"]
+    assert [s["id"] for s in data["overall"]] == [
+        "settings",
+        "wins",
+        "penalty",
+        "shares",
+        "ranks",
+        "versions-section",
+    ]
 
 
 def test_charts_are_valid_plotly_figures(made: Report) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.stats
 
+from autoal.analysis.charts_compare import share_chart
+from autoal.analysis.results import analyse, analyse_overall
 from autoal.analysis.stats import holm
 from autoal.analysis.win_shares import sign_test, win_share_table, win_shares, win_shares_over
 from tests.analysis.test_pairwise import random_curves, setting
@@ -72,3 +75,17 @@ def test_the_table_names_whom_a_strategy_beats() -> None:
     table = win_share_table(win_shares(setting(curves)))
     assert [row[-1] for row in table.rows] == ["b", "none"]
     assert [row[-2] for row in table.rows] == [1.0, 0.0]
+
+
+def test_a_data_set_with_two_settings_counts_once() -> None:
+    rows = {"one": {"a": 0.9, "b": 0.1}, "two": {"a": 0.1, "b": 0.9}}
+    made = {n: setting({k: {0: [0.1, v]} for k, v in row.items()}) for n, row in rows.items()}
+    results = [
+        analyse(replace(made[n], dataset=d), resamples=0) for n, d in (("one", "x"), ("two", "x"), ("one", "y"))
+    ]
+    shares = analyse_overall(results).shares
+    assert shares.share[0, 1] == pytest.approx((0.5 + 1.0) / 2)
+    assert shares.units[0, 1] == 2
+    chart = share_chart(shares)
+    assert chart["data"][0]["x"] == ["a", "b", "mean"]
+    assert chart["data"][0]["z"][0] == [None, 0.75, 0.75]

@@ -45,11 +45,12 @@ def result_table(results: Sequence[SettingResult], level: float = 95) -> Table:
         for s in sorted(result.strategies, key=lambda s: -s.aubc[0]):
             saving = s.savings
             rows.append(
-                [result.setting.label, s.name, s.aubc[3], *s.aubc[:3], *s.final[:3], s.rank,
+                [result.setting.label, s.name, s.aubc[3], *s.aubc[:3], *s.thirds, *s.final[:3], s.rank,
                  saving.labels if saving else None, saving.saved if saving else None,
                  f"{saving.reached}/{s.aubc[3]}" if saving else None, sum(s.seconds.values()) or math.nan]
             )  # fmt: skip
     ci = f"± {level:g}% CI"
+    parts, thirds = ("low", "middle", "high"), "Mean accuracy over the {} third of the budgets"
     base = "the accuracy at which the baseline's mean curve ends"
     columns = [
         Column("setting", "Setting"),
@@ -58,6 +59,7 @@ def result_table(results: Sequence[SettingResult], level: float = 95) -> Table:
         Column("aubc", "AUBC %", "percent", "Mean accuracy over the labelled-set sizes visited"),
         Column("aubc_sd", "sd", "percent", "Standard deviation over seeds (ddof = 1)"),
         Column("aubc_ci", ci, "percent", "Half width of the t interval of the mean"),
+        *(Column(f"acc_{part}", f"{part.capitalize()} %", "percent", thirds.format(part)) for part in parts),
         Column("final_acc", "Final %", "percent", "Test accuracy after the last round"),
         Column("final_acc_sd", "sd", "percent", "Standard deviation over seeds (ddof = 1)"),
         Column("final_acc_ci", ci, "percent", "Half width of the t interval of the mean"),

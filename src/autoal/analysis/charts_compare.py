@@ -13,8 +13,9 @@ from autoal.analysis.ledgers import SelectionSummary
 from autoal.analysis.pairwise import PenaltyMatrix
 from autoal.analysis.results import SettingResult
 from autoal.analysis.style import PHASE_COLORS, Look
+from autoal.analysis.win_shares import WinShares
 
-__all__ = ["class_chart", "overlap_chart", "penalty_chart", "seconds_chart"]
+__all__ = ["class_chart", "overlap_chart", "penalty_chart", "seconds_chart", "share_chart"]
 
 
 def _heatmap(
@@ -67,6 +68,24 @@ def penalty_chart(matrix: PenaltyMatrix) -> Chart:
     text = [["" if not math.isfinite(v) else f"{v:.2f}" for v in row] for row in z.tolist()]
     top = max(1.0, float(np.nanmax(matrix.settings)) if matrix.settings.size else 1.0)
     return _heatmap(z, matrix.names, y, text, top, "%{y} beats %{x}: %{z:.2f}<extra></extra>")
+
+
+def share_chart(shares: WinShares) -> Chart:
+    """Heat map of win shares, from 0 to 100 %, with each row's mean.
+
+    Args:
+        shares: The matrix.
+
+    Returns:
+        The chart.
+    """
+    mean = np.array(
+        [np.mean(row[np.isfinite(row)]) if np.isfinite(row).any() else math.nan for row in shares.share]
+    )
+    z = np.column_stack([shares.share, mean])
+    text = [["" if not math.isfinite(v) else f"{100 * v:.0f}" for v in row] for row in z.tolist()]
+    hover = "%{y} ahead of %{x}: %{z:.1%}<extra></extra>"
+    return _heatmap(z, [*shares.names, "mean"], shares.names, text, 1.0, hover, ".0%")
 
 
 def overlap_chart(selection: SelectionSummary) -> Chart:

@@ -26,6 +26,7 @@ from autoal.analysis.runs import Problem, Run
 from autoal.analysis.settings import Setting, collect
 from autoal.analysis.style import looks
 from autoal.analysis.tables import Table, write_csv
+from autoal.analysis.win_shares import win_share_table
 from autoal.errors import AutoALError, unknown_name
 from autoal.files import atomic_open
 
@@ -139,6 +140,7 @@ def _write_tables(
         "paired_tests": builders.pair_table(pairs, alpha),
         "win_tie_loss": builders.win_table(pairs, alpha),
         "ranks": builders.rank_table(overall),
+        "win_shares_overall": win_share_table(overall.shares, alpha),
         "seconds": builders.seconds_table(results),
         "overlap": builders.overlap_table(results),
         "class_balance": builders.class_table(results),

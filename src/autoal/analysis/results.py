@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoal.analysis.bands import Band, band
-from autoal.analysis.curves import labels_to_reach
+from autoal.analysis.curves import budget_thirds, labels_to_reach
 from autoal.analysis.ledgers import SelectionSummary, summarise_selection
 from autoal.analysis.pairwise import PairRow, PenaltyMatrix, compare_setting, penalty_matrix, sum_matrices
 from autoal.analysis.ranks import RankTest, rank_rows, rank_test
 from autoal.analysis.runs import Run
 from autoal.analysis.settings import Setting
 from autoal.analysis.stats import mean_ci
+from autoal.analysis.win_shares import WinShares, win_shares, win_shares_over
 
 __all__ = [
     "DEFAULT_BASELINE",
@@ -62,6 +63,7 @@ class StrategyResult:
         curve: Mean test accuracy with its band.
         final: Final accuracy.
         aubc: Area under the budget curve.
+        thirds: Mean accuracy over the low, the middle and the high third of the budgets.
         rank: Mean rank by AUBC over the seeds that all strategies share; NaN if there is none.
         savings: Label savings; None without a baseline in the setting.
         seconds: Phase to mean seconds per run; phases do not overlap.
@@ -73,6 +75,7 @@ class StrategyResult:
     curve: Band
     final: tuple[float, float, float, int]
     aubc: tuple[float, float, float, int]
+    thirds: tuple[float, float, float]
     rank: float
     savings: Savings | None
     seconds: dict[str, float]
@@ -113,12 +116,14 @@ class Overall:
         datasets: Data set to the sum of its settings' matrices.
         overall: The sum of the data sets.
         ranks: Friedman and Nemenyi over data sets, by mean AUBC.
+        shares: Win shares with data sets as units.
         left_out: Strategies that did not run in every setting and so have no rank.
     """
 
     datasets: dict[str, PenaltyMatrix]
     overall: PenaltyMatrix
     ranks: RankTest
+    shares: WinShares
     left_out: list[str]
 
 
@@ -153,6 +158,7 @@ def analyse(
             curve=curves[name],
             final=mean_ci([run.final_acc for run in setting.runs[name]], alpha),
             aubc=mean_ci([run.aubc for run in setting.runs[name]], alpha),
+            thirds=_thirds(setting.runs[name]),
             rank=rank,
             savings=_savings(setting, curves, name, base, target) if base else None,
             seconds={phase: s for phase, s in seconds[name].items() if phase in PHASES},
@@ -171,6 +177,11 @@ def analyse(
         target=target,
         shared_seeds=shared,
     )
+
+
+def _thirds(runs: Sequence[Run]) -> tuple[float, float, float]:
+    low, middle, high = np.mean([budget_thirds(run.acc) for run in runs], axis=0).tolist()
+    return low, middle, high
 
 
 def find_baseline(names: Sequence[str], wanted: str) -> str | None:
@@ -239,6 +250,9 @@ def analyse_overall(results: Sequence[SettingResult], alpha: float = 0.05) -> Ov
         overall=sum_matrices("overall", list(matrices.values())),
         ranks=rank_test(
             np.array(scores).reshape(len(datasets), len(everywhere)), everywhere, list(datasets), alpha
+        ),
+        shares=win_shares_over(
+            [win_shares_over([win_shares(r.setting) for r in group]) for group in datasets.values()]
         ),
         left_out=[name for name in everything if name not in everywhere],
     )

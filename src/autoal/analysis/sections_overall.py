@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 
 from autoal.analysis import builders
-from autoal.analysis.charts_compare import penalty_chart
+from autoal.analysis.charts_compare import penalty_chart, share_chart
 from autoal.analysis.figures import cd_figure
 from autoal.analysis.items import Item, PageInput, chart_item, note_item, section_item, table_item
 from autoal.analysis.results import Overall
 from autoal.analysis.runs import Problem, Run
 from autoal.analysis.tables import format_cell
+from autoal.analysis.win_shares import win_share_table
 
 __all__ = ["notices", "overall_sections"]
 
@@ -70,9 +71,29 @@ def overall_sections(content: PageInput, runs: Sequence[Run]) -> list[Item]:
         sections.append(
             section_item("penalty", "Penalty", "Pairwise penalty, data sets and overall", intro, [choice])
         )
+        sections.append(_shares(overall, content.alpha))
     sections.append(_ranks(overall, content.alpha))
     sections.append(_provenance(runs))
     return sections
+
+
+_SHARES = (
+    "Share of seeds and budgets in which the row is ahead of the column: the mean over data sets, each of "
+    "which counts once, however many seeds and budgets it has. In the sums above a round counts only where a "
+    "t-test decides it, and a data set with many settings can give more. Here a tie is half a win for each, so "
+    "a pair adds up to 100, and a data set is the unit of one one-sided sign test per ordered pair, with "
+    "Holm's correction over all {tests} of them (level {alpha:g}). Ahead on all of n data sets is p = 0.5^n "
+    "before the correction."
+)
+
+
+def _shares(overall: Overall, alpha: float) -> Item:
+    items = [
+        chart_item(share_chart(overall.shares), "chart-shares-overall"),
+        table_item(win_share_table(overall.shares, alpha), name="shares-table"),
+    ]
+    intro = _SHARES.format(tests=overall.shares.comparisons, alpha=alpha)
+    return section_item("shares", "Win shares", "Win shares over data sets", intro, items)
 
 
 def _ranks(overall: Overall, alpha: float) -> Item:

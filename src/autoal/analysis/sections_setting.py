@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from autoal.analysis import builders
 from autoal.analysis.bands import BANDS
 from autoal.analysis.charts import curve_chart, difference_chart, weight_chart
-from autoal.analysis.charts_compare import class_chart, overlap_chart, penalty_chart, seconds_chart
+from autoal.analysis.charts_compare import class_chart, overlap_chart, penalty_chart, seconds_chart, share_chart
 from autoal.analysis.items import Item, PageInput, chart_item, note_item, section_item, table_item
 from autoal.analysis.pairwise import PairRow
 from autoal.analysis.recipes import config_text
@@ -108,6 +108,7 @@ def _pairs(result: SettingResult, content: PageInput) -> Item:
         items += [
             {"type": "heading", "text": "Win shares"},
             {"type": "text", "text": _SHARE_TEXT.format(tests=shares.comparisons, alpha=content.alpha)},
+            chart_item(share_chart(shares), "chart-shares"),
             table_item(win_share_table(shares, content.alpha), []),
         ]
         if most < MIN_TEST:
