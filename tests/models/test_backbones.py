@@ -227,19 +227,6 @@ def test_channels_last_changes_the_layout_and_not_the_result() -> None:
         assert torch.allclose(plain.eval()(x).logits, laid.eval()(x).logits, atol=1e-5)
 
 
-@pytest.mark.slow
-def test_compiling_changes_neither_names_nor_results() -> None:
-    # A small network: the compiler's time grows with the number of layers.
-    small = {"_target_": "autoal.models.lenet.LeNet", "name": "lenet", "dropout": 0.0}
-    plain = ClassifierFactory(small, INFO).build(1).eval()
-    compiled = ClassifierFactory({**small, "compile": True}, INFO).build(1).eval()
-    assert list(plain.state_dict()) == list(compiled.state_dict())
-    x = torch.rand(2, 1, 12, 12)
-    with torch.no_grad():
-        assert torch.allclose(plain(x).logits, compiled(x).logits, atol=1e-4)
-    assert torch.equal(copy.deepcopy(compiled).head.weight, compiled.head.weight)
-
-
 def test_a_dataset_that_is_not_loaded_yet_is_an_error() -> None:
     with pytest.raises(AutoALError, match="load it before building networks"):
         ClassifierFactory({"_target_": "autoal.models.mlp.MLP"}, DatasetInfo("mine", (), 0)).build(1)

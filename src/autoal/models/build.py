@@ -14,6 +14,7 @@ from autoal.data.base import DatasetInfo
 from autoal.errors import AutoALError
 from autoal.models.base import Backbone
 from autoal.models.classifier import Classifier
+from autoal.models.compiling import compile_options
 
 
 @dataclass(frozen=True)
@@ -91,5 +92,5 @@ class ClassifierFactory:
             classifier = classifier.to(memory_format=torch.channels_last)
         if self.keys.compile:
             # In place: names in the state dict stay as they are, and copies fall back to plain execution.
-            classifier.compile()
+            classifier.compile(options=compile_options())
         return classifier
