@@ -7,11 +7,13 @@ pages' order; what it lists is composed or parsed. So a new command is run, or f
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import importlib
+import io
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -64,10 +66,16 @@ def composes(words: tuple[str, ...]) -> None:
 @functools.cache
 def helps(module: str) -> str:
     """Return what a module of the experiments says of itself."""
-    command = [sys.executable, "-m", module, "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    said, words = io.StringIO(), sys.argv
+    sys.argv = [module, "--help"]
+    try:
+        # In this process, which has imported all that takes seconds.
+        with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as stop:
+            runpy.run_module(module, run_name="__main__")
+    finally:
+        sys.argv = words
+    assert not stop.value.code
+    return said.getvalue()
 
 
 def parses(text: str) -> None:

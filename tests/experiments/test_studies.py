@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from autoal.config.command_line import choices, conf_dir
 from autoal.run.study import every_strategy, split_overrides
 from autoal.run.study_results import collect, recorded
 from autoal.run.study_runs import Setting, study_runs
 from autoal.rundir.recipe import recipe_hash
+from tests.composed import composed, plain
 from tests.experiments.load import EXPERIMENTS, script
 
 STUDIES = (
@@ -35,37 +34,12 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def choices_of(words: list[str]) -> list[list[str]]:
-    """Return one command line per value of each swept choice, the others at their first value."""
-    first = [w.partition(",")[0] if "=[" not in w else w for w in words]
-    lines = [first]
-    for i, word in enumerate(words):
-        key, _, values = word.partition("=")
-        if not values.startswith("[") and key != "seed":
-            lines += [[*first[:i], f"{key}={value}", *first[i + 1 :]] for value in values.split(",")[1:]]
-    return lines
-
-
 def commands() -> list[str]:
     found = []
     for text in TEXTS:
         for block in re.findall(r"```bash\n(.*?)```", text.read_text(encoding="utf-8"), re.DOTALL):
             found += [line for line in block.splitlines() if line.startswith("python train.py")]
     return found
-
-
-@pytest.mark.parametrize("command", commands())
-def test_every_command_of_the_texts_composes(command: str) -> None:
-    words = [word for word in command.split()[2:] if word != "-m"]
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        first, *others = choices_of(words)
-        compose("train", overrides=first)
-        for line in others:
-            # Strategies are composed one by one in the contract tests; here their names have to exist.
-            strategy = next(w.partition("=")[2] for w in line if w.startswith("strategy="))
-            assert strategy in choices("strategy")
-            if any(w.startswith("strategy.") for w in line):
-                compose("train", overrides=line)
 
 
 def test_every_study_has_a_run_module() -> None:
@@ -81,21 +55,20 @@ def test_experiment_files_stand_in_conf() -> None:
     assert {path.suffix for path in conf_dir().rglob("*") if path.is_file()} == {".yaml"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*(f"{name}/run" for name in STUDIES), "autoal_study/develop"])
 def test_every_setting_of_a_study_composes(name: str) -> None:
     settings = script(name).SETTINGS
     assert settings
     assert len({s.name for s in settings}) == len(settings)
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        for setting in settings:
-            labels = [s if isinstance(s, str) else s[0] for s in setting.strategies]
-            assert len(labels) == len(set(labels))
-            plain = [s for s in setting.strategies if isinstance(s, str)]
-            assert set(plain) <= set(choices("strategy"))
-            first = [cell for cell in study_runs([setting]) if cell.seed == setting.seeds[0]]
-            # One plain strategy, and every one with options of its own.
-            for cell in first[:1] + [c for c in first[1:] if c.label not in setting.strategies]:
-                assert compose("train", overrides=list(cell.overrides)).seed == cell.seed
+    for setting in settings:
+        labels = [s if isinstance(s, str) else s[0] for s in setting.strategies]
+        assert len(labels) == len(set(labels))
+        assert {s for s in setting.strategies if isinstance(s, str)} <= set(choices("strategy"))
+        first = [run for run in study_runs([setting]) if run.seed == setting.seeds[0]]
+        # One plain strategy, and every one with options of its own.
+        for run in first[:1] + [r for r in first[1:] if r.label not in setting.strategies]:
+            assert composed(*run.overrides).seed == run.seed
 
 
 @pytest.mark.parametrize("name", ["mnist_study", "digits_study"])
@@ -131,21 +104,20 @@ def test_the_papers_fifteen_methods_are_in_the_sweep_the_study_and_the_published
 
 
 def test_published_curves_lie_on_the_budgets_of_the_experiments() -> None:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        for dataset in script("autoal_icml25/run").DATASETS:
-            loop = compose("train", overrides=[f"+experiment=autoal_icml25/{dataset}"]).loop
-            sizes = [loop.n_init + i * loop.n_query for i in range(loop.n_rounds + 1)]
-            curve = [row for row in rows(PUBLISHED / "fig2_autoal_curves.csv") if row["dataset"] == dataset]
-            assert [int(row["n_labeled"]) for row in curve] == sizes
-            final = next(
-                row
-                for row in rows(PUBLISHED / "fig2_final.csv")
-                if (row["dataset"], row["method"]) == (dataset, "autoal")
-            )
-            assert curve[-1]["acc"] == final["acc"]
-            # The shares of the figure's axis: the last is that of the whole budget.
-            train = sizes[-1] / float(curve[-1]["percent"]) * 100
-            assert all(abs(int(r["n_labeled"]) / train - float(r["percent"]) / 100) < 0.001 for r in curve)
+    for dataset in script("autoal_icml25/run").DATASETS:
+        loop = composed(f"+experiment=autoal_icml25/{dataset}").loop
+        sizes = [loop.n_init + i * loop.n_query for i in range(loop.n_rounds + 1)]
+        curve = [row for row in rows(PUBLISHED / "fig2_autoal_curves.csv") if row["dataset"] == dataset]
+        assert [int(row["n_labeled"]) for row in curve] == sizes
+        final = next(
+            row
+            for row in rows(PUBLISHED / "fig2_final.csv")
+            if (row["dataset"], row["method"]) == (dataset, "autoal")
+        )
+        assert curve[-1]["acc"] == final["acc"]
+        # The shares of the figure's axis: the last is that of the whole budget.
+        train = sizes[-1] / float(curve[-1]["percent"]) * 100
+        assert all(abs(int(r["n_labeled"]) / train - float(r["percent"]) / 100) < 0.001 for r in curve)
 
 
 def test_words_after_two_dashes_are_overrides() -> None:
@@ -169,11 +141,7 @@ def test_the_arms_of_the_search_study_have_results_of_todays_recipe() -> None:
             assert {(r["strategy"], int(r["seed"])) for r in found} == {
                 (label, seed) for label in labels for seed in setting.seeds
             }
-            with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-                config = compose("train", overrides=list(next(study_runs([setting])).overrides))
-            plain = OmegaConf.to_container(config, resolve=True)
-            assert isinstance(plain, dict)
-            assert {r["recipe"] for r in found} == {recipe_hash({str(k): v for k, v in plain.items()})}
+            assert {r["recipe"] for r in found} == {recipe_hash(plain(*next(study_runs([setting])).overrides))}
 
 
 def finished_run(folder: Path, recipe: str, acc: float) -> None:

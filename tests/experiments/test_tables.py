@@ -227,6 +227,7 @@ def test_every_marker_of_the_texts_is_understood_and_up_to_date(readme: Path) ->
     assert text.count("<!-- table:") == len(tables.MARKERS.findall(text))
 
 
+@pytest.mark.slow
 def test_the_page_is_up_to_date() -> None:
     text = seeds_needed.TEXT.read_text(encoding="utf-8")
     kinds = {"seeds": seeds_needed.seeds}

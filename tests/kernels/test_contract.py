@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import autoal.kernels as kernels
 from autoal.errors import AutoALError
 
-SETTINGS = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+SETTINGS = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
 def _alfamix(mode):

@@ -136,9 +136,10 @@ BATCH = {
 }
 
 
+@pytest.mark.parametrize("examples", [2, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", BATCH)
-def test_same_picks_in_blocks_of_every_size_and_with_two_threads(name, monkeypatch):
-    @SETTINGS
+def test_same_picks_in_blocks_of_every_size_and_with_two_threads(name, examples, monkeypatch):
+    @settings(SETTINGS, max_examples=examples)
     @given(pools(), st.sampled_from([600, 6000]))
     def check(pool, size):
         before = torch.get_num_threads()
@@ -155,7 +156,7 @@ def test_same_picks_in_blocks_of_every_size_and_with_two_threads(name, monkeypat
     check()
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [1, 2, pytest.param(3, marks=pytest.mark.slow), 4])
 def test_same_picks_on_every_number_of_ranks(size):
     @settings(SETTINGS, max_examples=12)
     @given(pools(), st.integers(1, 40))
