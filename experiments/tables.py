@@ -54,7 +54,7 @@ def load(study: Path, setting: str) -> pd.DataFrame | None:
     path = study / "results" / f"{setting}.csv"
     if not path.exists():
         return None
-    frame = pd.read_csv(path, dtype={"recipe": str})
+    frame = pd.read_csv(path, dtype={"recipe": str, "cpu": str})
     recipes = sorted(frame["recipe"].unique())
     if len(recipes) > 1:
         raise AutoALError(f"{path} mixes the recipes {', '.join(recipes)}")
@@ -153,10 +153,15 @@ def ceilings(study: Path, setting: str) -> str:
 
 def _by_area(frame: pd.DataFrame, names: set[str]) -> str:
     area, final, seconds = areas(frame), finals(frame), query_seconds(frame)
+
+    def place(name: str) -> float:
+        """By the paired difference, so that few seeds that happen to be easy lift nobody."""
+        if "random" not in area:
+            return -round(mean_ci(list(area[name].values()))[0], 9)
+        return -round(difference(area, name, "random").mean, 9)
+
     # Equal areas stay in the order of the results; the last bit of a mean decides nothing.
-    order = sorted(
-        (name for name in area if name in names), key=lambda name: -round(mean_ci(list(area[name].values()))[0], 9)
-    )
+    order = sorted((name for name in area if name in names), key=place)
     rows = []
     for name in order:
         if name == "random" or "random" not in area:
@@ -167,7 +172,13 @@ def _by_area(frame: pd.DataFrame, names: set[str]) -> str:
         shown = f"{name} (ceiling)" if name in CEILINGS else name
         rows.append([shown, str(len(area[name])), percent(area[name]), percent(final[name]), *against, cost])
     head = ("strategy", "seeds", "AUBC", "final accuracy", "AUBC - random", "final - random", "s per query")
-    return markdown(head, rows)
+    most = max(len(area[name]) for name in order)
+    few = [name for name in order if len(area[name]) < most]
+    note = (
+        f"\n\n{len(few)} strategies have fewer than {most} seeds: compare their differences, paired on the "
+        "common seeds, and not their AUBC."
+    )
+    return markdown(head, rows) + (note if few else "")
 
 
 def checks(study: Path, setting: str) -> str:
@@ -214,6 +225,25 @@ def losers(area: Values) -> dict[str, Comparison]:
     results = {name: difference(area, name, "random") for name in area if name != "random"}
     worse = {n: r for n, r in results.items() if r.n > 1 and r.mean < -r.sd / math.sqrt(r.n)}
     return dict(sorted(worse.items(), key=lambda item: item[1].mean))
+
+
+def against(study: Path, setting: str, name: str) -> str:
+    """Who is above and below a strategy, by the 95 % intervals of the paired differences in AUBC."""
+    frame = load(study, setting)
+    if frame is None:
+        return missing(study, setting)
+    area = areas(frame)
+    if name not in area:
+        return f"No run of {name} in `{setting}` yet."
+    results = {n: difference(area, n, name) for n in area if n not in CEILINGS | {name}}
+    lines = []
+    for word, title in (("better", "above"), ("open", "not told apart from"), ("worse", "below")):
+        there = sorted((n for n, r in results.items() if verdict(r) == word), key=lambda n: -results[n].mean)
+        listed = ", ".join(f"{n} ({100 * results[n].mean:+.2f}, {results[n].n} seeds)" for n in there)
+        lines.append(f"- {title} {name}: {listed or 'none'}")
+    single = sorted(n for n, r in results.items() if verdict(r) == "untested")
+    lines += [f"- one common seed, no comparison: {', '.join(single)}"] if single else []
+    return "\n".join(lines)
 
 
 def losing_in_all(study: Path, *settings: str) -> str:
@@ -337,6 +367,7 @@ KINDS: dict[str, Callable[..., str]] = {
     "summary": summary,
     "ceilings": ceilings,
     "checks": checks,
+    "against": against,
     "losing_in_all": losing_in_all,
     "phases": phases,
     "means": means,

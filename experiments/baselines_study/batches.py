@@ -13,14 +13,18 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from autoal.data.base import Dataset
 from autoal.data.digits import Digits
 from autoal.data.mnist import IdxImages
 from autoal.files import atomic_open
+from autoal.run.study import Setting
+from autoal.rundir.state import is_finished
 from experiments import tables
 from experiments.small import DIGITS, MNIST
 
@@ -69,30 +73,40 @@ def measure(ledger: Path, x: Tensor, y: Tensor, generator: torch.Generator) -> d
     return dict(zip(COLUMNS[2:], torch.tensor(found).mean(0).tolist(), strict=True))
 
 
-def main() -> None:
-    """Measure every run there is, write the results and rewrite the README's tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def arguments(doc: str) -> argparse.Namespace:
+    """Return where the command line says that runs and data are."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--runs", type=Path, default=Path("runs") / "studies" / "small", help="run directories")
     parser.add_argument("--data-dir", type=Path, default=Path("data"), help="root of MNIST's files")
-    args = parser.parse_args()
-    for setting, dataset in ((DIGITS, Digits()), (MNIST, IdxImages("mnist"))):
-        found = [
-            (name, seed, path)
-            for name in STRATEGIES
-            for seed in setting.seeds
-            if (path := args.runs / setting.name / name / f"seed={seed}" / "ledger.jsonl").exists()
-        ]
-        if not found:
-            continue
-        split = dataset.load(args.data_dir)["train"]
-        x = split.source.fetch(torch.arange(len(split.targets))).float().flatten(1)
-        generator = torch.Generator().manual_seed(0)
-        with atomic_open(HERE / "results" / f"batches_{setting.name}.csv") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            for name, seed, path in found:
-                numbers = measure(path, x, split.targets, generator)
-                writer.writerow({"strategy": name, "seed": seed, **{k: f"{v:.4f}" for k, v in numbers.items()}})
+    return parser.parse_args()
+
+
+def write(study: Path, setting: Setting, dataset: Dataset, names: Sequence[str], args: argparse.Namespace) -> None:
+    """Measure the finished runs of some strategies that there are and write a study's ``batches_*.csv``."""
+    found = [
+        (name, seed, run / "ledger.jsonl")
+        for name in names
+        for seed in setting.seeds
+        if is_finished(run := args.runs / setting.name / name / f"seed={seed}")
+    ]
+    if not found:
+        return
+    split = dataset.load(args.data_dir)["train"]
+    x = split.source.fetch(torch.arange(len(split.targets))).float().flatten(1)
+    generator = torch.Generator().manual_seed(0)
+    with atomic_open(study / "results" / f"batches_{setting.name}.csv") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for name, seed, path in found:
+            numbers = measure(path, x, split.targets, generator)
+            writer.writerow({"strategy": name, "seed": seed, **{k: f"{v:.4f}" for k, v in numbers.items()}})
+
+
+def main() -> None:
+    """Measure every run there is, write the results and rewrite the README's tables."""
+    args = arguments(__doc__ or "")
+    write(HERE, DIGITS, Digits(), STRATEGIES, args)
+    write(HERE, MNIST, IdxImages("mnist"), STRATEGIES, args)
     tables.main([HERE.name])
 
 

@@ -62,6 +62,26 @@ def cells(table: str) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in rows[2:]}
 
 
+def test_against_sorts_by_the_interval_of_the_paired_difference(study: Path) -> None:
+    assert tables.against(study, "tiny", "random").splitlines() == [
+        "- above random: margin (+10.00, 4 seeds)",
+        "- not told apart from random: badge (-0.00, 4 seeds)",
+        "- below random: kmeans (-5.00, 4 seeds)",
+    ]
+    assert "No run of nobody" in tables.against(study, "tiny", "nobody")
+    few = {
+        name: {seed: [0.5 + seed / 10] * 3 for seed in seeds} for name, seeds in {"a": (0, 1), "b": (0,)}.items()
+    }
+    write(study, "few", few)
+    assert "one common seed, no comparison: b" in tables.against(study, "few", "a")
+
+
+def test_a_summary_says_that_some_have_fewer_seeds(study: Path) -> None:
+    assert "fewer than" not in tables.summary(study, "tiny")
+    write(study, "few", {"random": {0: [0.5] * 3, 1: [0.6] * 3}, "margin": {0: [0.7] * 3}})
+    assert "1 strategies have fewer than 2 seeds" in tables.summary(study, "few")
+
+
 def test_summary_pairs_over_seeds(study: Path) -> None:
     found = cells(tables.summary(study, "tiny"))
     assert list(found) == ["margin", "random", "badge", "kmeans"]  # by area; the run that ended early is out

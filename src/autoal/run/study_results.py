@@ -81,7 +81,7 @@ def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str,
             tables.append(table)
         path = results / f"{setting.name}.csv"
         if tables and path.exists():
-            known = pd.read_csv(path, dtype={"recipe": str})
+            known = pd.read_csv(path, dtype={"recipe": str, "cpu": str})
             fresh = pd.concat(tables)
             here = pd.MultiIndex.from_frame(fresh[["strategy", "seed"]])
             there = pd.MultiIndex.from_frame(known[["strategy", "seed"]])
