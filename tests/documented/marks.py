@@ -12,6 +12,7 @@ CLUSTER = "needs a cluster"
 INTERNET = "needs the internet"
 PERSON = "waits for a person at a browser; tests/browser is one"
 DATA = "needs the files of a data set that is fetched from the internet"
+STUDIO = "needs a Label Studio server; tests/humans/test_labelstudio_live.py is one"
 SUITE = "is the test suite itself"
 
 MARKS = (
@@ -21,6 +22,7 @@ MARKS = (
     (r"autoal data cifar10\b.*", INTERNET),
     (r"pip install .*", INTERNET),
     (r"autoal label .*", PERSON),
+    (r"autoal (query|ingest) .*labelstudio.*", STUDIO),
     (r"wandb sync .*", INTERNET),
     (r"autoal embed cifar10 .*\bbackbone\.pretrained=true\b.*", INTERNET),
     (r"python train\.py .*\bdataset=(mnist|cifar10)\b.*", DATA),

@@ -19,12 +19,12 @@ from autoal.humans.queries import Asked, Query, name_of
 NAMES = ("a.png", "sub/b b.png", "=1+1.png", "e\u0301.png", "f.png", "g.png")
 
 
-def make_run(folder: Path, overlap: int = 1, min_agree: int = 1, wanted: int = 4) -> Path:
+def make_run(folder: Path, overlap: int = 1, min_agree: int = 1, wanted: int = 4, name: str = "uuid") -> Path:
     """A run directory that waits for four answers, with two spares."""
     run_dir = folder / "run"
-    for name in NAMES:
-        (folder / "data" / "birds" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8)).save(folder / "data" / "birds" / name)
+    for file in NAMES:
+        (folder / "data" / "birds" / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(folder / "data" / "birds" / file)
     (run_dir / ".hydra").mkdir(parents=True)
     config = {
         "oracle": {"name": "human", "people": True},
@@ -34,13 +34,12 @@ def make_run(folder: Path, overlap: int = 1, min_agree: int = 1, wanted: int = 4
     (run_dir / ".hydra" / "config.yaml").write_text(yaml.safe_dump(config))
     (run_dir / "summary.json").write_text(json.dumps({"status": "waiting"}))
     items = [
-        Asked(name, 10 + i, "query", f"{i:064d}", i, 0.5, "duck", 0.75, spare=i >= wanted)
-        for i, name in enumerate(NAMES)
+        Asked(file, 10 + i, "query", f"{i:064d}", i, 0.5, "duck", 0.75, spare=i >= wanted)
+        for i, file in enumerate(NAMES)
     ]
     classes, counts = ("duck", "heron"), {"query": wanted}
-    Query("uuid", name_of("uuid", 1, items), 1, "margin", classes, counts, overlap, min_agree, tuple(items)).write(
-        run_dir
-    )
+    query = name_of(name, 1, items)
+    Query(name, query, 1, "margin", classes, counts, overlap, min_agree, tuple(items)).write(run_dir)
     return run_dir
 
 
