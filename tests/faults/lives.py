@@ -206,7 +206,16 @@ def outcome(run_dir: Path) -> dict[str, Any]:
         "ledger": [{k: v for k, v in line.items() if k != "time"} for line in ledger],
         "rounds": [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in rows],
         "summary": {k: summary[k] for k in ("status", "final_acc", "aubc", "recipe", "n_labeled", "rounds")},
+        "predictions": predictions(run_dir),
     }
+
+
+def predictions(run_dir: Path) -> dict[str, Any] | None:
+    """Return the test predictions of a run, as lists."""
+    from autoal.rundir.predictions import Predictions
+
+    found = Predictions.read(run_dir)
+    return None if found is None else {name: array.tolist() for name, array in vars(found).items()}
 
 
 def bought(run_dir: Path) -> list[tuple[int, int]]:

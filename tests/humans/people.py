@@ -17,6 +17,7 @@ from autoal.humans.answers import Desk
 from autoal.humans.queries import Asked
 from autoal.run.experiment import Experiment
 from tests.composed import plain
+from tests.faults.lives import predictions
 
 CLASSES = [f"digit {i}" for i in range(10)]
 
@@ -106,6 +107,7 @@ def outcome(run_dir: Path) -> dict[str, Any]:
         "ledger": ledger,
         "rounds": [{k: v for k, v in row.items() if not k.startswith(of_people)} for row in rows],
         "weights": {k: v.tolist() for k, v in state.items() if isinstance(v, torch.Tensor)},
+        "predictions": predictions(run_dir),
     }
 
 

@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 from torchmetrics.classification import MulticlassCalibrationError
 
 from autoal.data.pool import Pool
-from autoal.training.evaluation import BINS, calibration_error, calibration_sums
+from autoal.training.evaluation import BINS, calibration_error, calibration_sums, macro_auroc
 
 
 @pytest.mark.parametrize(("classes", "scale"), [(2, 1.0), (10, 3.0), (100, 8.0)])
@@ -22,6 +23,17 @@ def test_calibration_error_is_that_of_torchmetrics(classes: int, scale: float) -
     parts = sum(calibration_sums(logits[part], targets[part]) for part in torch.arange(500).split(130))
     assert isinstance(parts, torch.Tensor)
     assert calibration_error(parts) == pytest.approx(calibration_error(whole), abs=1e-12)
+
+
+def test_areas_under_curves_are_those_of_scikit_learn() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn((300, 5), generator=generator)
+    targets = torch.randint(4, (300,), generator=generator)  # nobody is of the last class, so it has no curve
+    logits[range(300), targets] += 1.0
+    shares = logits.double().softmax(1).numpy()
+    own = [roc_auc_score((targets == k).numpy(), shares[:, k]) for k in range(4)]
+    assert macro_auroc(logits, targets) == pytest.approx(sum(own) / 4, abs=1e-6)
+    assert math.isnan(macro_auroc(logits, torch.zeros(300, dtype=torch.int64)))
 
 
 def test_certain_predictions_fall_into_the_last_bin() -> None:

@@ -33,7 +33,7 @@ from autoal.query.contract import QueryStrategy, Selection
 from autoal.rundir.checkpoints import FORMAT, STAMP
 from autoal.rundir.directory import RunDir
 from autoal.training.callbacks import RoundCallback
-from autoal.training.evaluation import evaluate
+from autoal.training.evaluation import Evaluation, evaluate
 from autoal.training.hooks import TrainingHook
 from autoal.training.lit import LitClassifier
 from autoal.training.task import Task
@@ -259,7 +259,8 @@ class ActiveLearning(Checkpoint):
                 row, selection = self._asked["row"], Selection(**self._asked["selection"])
             else:
                 with self._phase("test"):
-                    test = evaluate(net, data, *data.test_part())
+                    test = evaluate(net, data, *data.test_part(), auroc=True)
+                self._keep_predictions(test)
                 val = self._validation.evaluate(net)
                 balance = data.pool.class_balance(data.dataset.info.n_classes)
                 n_labeled = len(data.pool.labelled)
@@ -289,6 +290,13 @@ class ActiveLearning(Checkpoint):
             self._save(trainer)
         if last:
             trainer.should_stop = True
+
+    def _keep_predictions(self, test: Evaluation) -> None:
+        """Write what the test samples were taken for; nothing of the run depends on it."""
+        if self.data.world.is_main:
+            self.run_dir.write_predictions(
+                self.data.round, test.predicted.numpy(), test.targets.numpy(), test.auroc
+            )
 
     def _ask_people(
         self, trainer: pl.Trainer, row: dict[str, Any], selection: Selection, spares: Selection | None

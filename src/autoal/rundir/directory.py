@@ -11,7 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from autoal.console.invocation import resume_command
 from autoal.errors import AutoALError
@@ -19,6 +21,7 @@ from autoal.files import atomic_open, reason, write_json
 from autoal.rundir import names
 from autoal.rundir.ledger import Ledger
 from autoal.rundir.locks import Lock, take_lock
+from autoal.rundir.predictions import Predictions
 from autoal.rundir.state import never_started, read_config
 
 COLUMNS = (
@@ -138,6 +141,27 @@ class RunDir:
             writer.writeheader()
             for row in rows:
                 writer.writerow({k: _cell(v) for k, v in row.items()})
+
+    def write_predictions(
+        self, round_: int, predicted: NDArray[np.int64], targets: NDArray[np.int64], auroc: float
+    ) -> None:
+        """Add a round's test predictions to ``predictions.npz``.
+
+        Args:
+            round_: The round.
+            predicted: Predicted classes, ``(N,)``.
+            targets: The classes, ``(N,)``.
+            auroc: The area under the ROC curve.
+
+        Raises:
+            AutoALError: If it can't be written, or the directory is not the one of the start.
+        """
+        self.check()
+        try:
+            there = Predictions.read(self.path)
+        except AutoALError:
+            there = None  # damaged: what is measured from here on is kept
+        (there or Predictions.none()).with_round(round_, predicted, targets, auroc).write(self.path)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write ``summary.json``.

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import warnings
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torchmetrics.functional.classification import multiclass_auroc
 
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.models.classifier import Classifier
 from autoal.training.inference import evaluating, network_dtype
 
+MOST_LOGITS = 5_000_000
+"""Test samples times classes up to which the area under the ROC curve is measured: it sorts every class."""
+
 BINS = 15
 """Bins of the calibration error, as in the field's tables."""
+
+
+def _nobody() -> Tensor:
+    return torch.empty(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True)
@@ -23,11 +33,17 @@ class Evaluation:
         accuracy: Fraction of samples classified right.
         loss: Mean cross-entropy in nats, which is the negative log-likelihood of the labels.
         ece: Expected calibration error, see :func:`calibration_error`.
+        predicted: Class of the largest logit of each sample, int64, ``(N,)``, on the CPU.
+        targets: The classes, int64, ``(N,)``, on the CPU.
+        auroc: See :func:`macro_auroc`; NaN where it was not asked for.
     """
 
     accuracy: float
     loss: float
     ece: float
+    predicted: Tensor = field(default_factory=_nobody, compare=False)
+    targets: Tensor = field(default_factory=_nobody, compare=False)
+    auroc: float = math.nan
 
 
 def calibration_sums(logits: Tensor, targets: Tensor) -> Tensor:
@@ -69,6 +85,7 @@ def evaluate(
     split: str,
     ids: Tensor | None = None,
     targets: Tensor | None = None,
+    auroc: bool = False,
 ) -> Evaluation:
     """Evaluate the network on a split, exactly, on any number of ranks.
 
@@ -78,10 +95,15 @@ def evaluate(
         split: ``"test"``, ``"val"`` or ``"train"``.
         ids: Which rows; default all.
         targets: Their classes; default the split's (never for ``"train"``).
+        auroc: Whether to measure the area under the ROC curve, for which the logits meet on every rank.
     """
     device = next(net.parameters()).device
     loader = data.eval_loader(split, ids)
-    mine = data.world.shard(data.split(split).targets if targets is None else targets).to(device)
+    every = data.split(split).targets if targets is None else targets
+    mine = data.world.shard(every).to(device)
+    kept: list[Tensor] = []
+    auroc = auroc and len(every) * data.dataset.info.n_classes <= MOST_LOGITS
+    predicted = torch.empty(len(mine), dtype=torch.int64, device=device)
     sums = torch.zeros(3, dtype=torch.float64, device=device)
     bins = torch.zeros((3, BINS), dtype=torch.float64, device=device)
     start = 0
@@ -89,9 +111,54 @@ def evaluate(
         for raw in loader:
             logits = net(data.transform.eval(raw.to(device), network_dtype(net))).logits
             y = mine[start : start + len(raw)]
+            predicted[start : start + len(raw)] = logits.argmax(1)
             start += len(raw)
+            if auroc:
+                kept.append(logits.float())
             loss = nn.functional.cross_entropy(logits.double(), y, reduction="sum")
-            sums += torch.stack([(logits.argmax(1) == y).sum().double(), loss, torch.ones_like(loss) * len(y)])
+            sums += torch.stack(
+                [(predicted[start - len(y) : start] == y).sum().double(), loss, torch.ones_like(loss) * len(y)]
+            )
             bins += calibration_sums(logits, y)
     correct, loss_sum, count = data.world.sum(sums).tolist()
-    return Evaluation(correct / count, loss_sum / count, calibration_error(data.world.sum(bins)))
+    return Evaluation(
+        correct / count,
+        loss_sum / count,
+        calibration_error(data.world.sum(bins)),
+        data.world.gather_rows(predicted, len(every)).cpu(),
+        every.cpu(),
+        _area(data, kept, every, device) if auroc else math.nan,
+    )
+
+
+def _area(data: ActiveLearningDataModule, kept: list[Tensor], every: Tensor, device: torch.device) -> float:
+    own = torch.cat(kept) if kept else torch.empty((0, data.dataset.info.n_classes), device=device)
+    return macro_auroc(data.world.gather_rows(own, len(every)).cpu(), every.cpu())
+
+
+def macro_auroc(logits: Tensor, targets: Tensor) -> float:
+    """Return the mean over classes of the area under the ROC curve of one class against the rest.
+
+    The score of a class is its softmax probability. A class without a sample, or with every sample, has no curve
+    and is left out.
+
+    Args:
+        logits: ``(N, C)``.
+        targets: ``(N,)`` int64 classes.
+
+    Returns:
+        The mean; NaN where no class has a curve.
+
+    Example:
+        >>> macro_auroc(torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0, 1]))
+        1.0
+    """
+    n, c = logits.shape
+    counts = torch.bincount(targets, minlength=c)
+    with_curve = (counts > 0) & (counts < n)
+    if not with_curve.any():
+        return math.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says which classes have no curve
+        areas = multiclass_auroc(logits.double().softmax(1), targets, c, average=None, validate_args=False)
+    return float(areas[with_curve].mean())
