@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 import urllib.request
@@ -178,8 +179,14 @@ def test_watching_takes_what_comes(run_dir: Path, studio: LabelStudio, served: P
 
 
 def test_folders_that_the_server_does_not_show(
-    tmp_path: Path, studio: LabelStudio, capsys: pytest.CaptureFixture[str]
+    run_dir: Path, studio: LabelStudio, served: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_dir = make_run(tmp_path, name=uuid.uuid4().hex)
-    assert main(["query", str(run_dir), "--to", "labelstudio", "--url", studio.url]) == 1
+    # The images' parent is below the server's folder, and not that folder: no task would have an image.
+    words = ["--to", "labelstudio", "--url", studio.url]
+    assert main(["query", str(run_dir), *words]) == 1
+    assert "does not show /data/local-files/?d=birds/a.png: give --served" in capsys.readouterr().err
+    with tempfile.TemporaryDirectory() as outside:
+        assert not Path(outside).resolve().is_relative_to(served)
+        other = make_run(Path(outside), name=uuid.uuid4().hex)
+        assert main(["query", str(other), *words]) == 1
     assert "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=" in capsys.readouterr().err

@@ -100,7 +100,7 @@ class LabelStudio:
         return self._request(method, path, body, query, f"Token {self.key}")
 
     def _request(self, method: str, path: str, body: Any, query: Mapping[str, Any], key: str) -> Any:
-        address = self.url + quote(path) + (f"?{urlencode(query)}" if query else "")
+        address = self.url + quote(path, safe="/?=%&") + (f"?{urlencode(query)}" if query else "")
         headers = {"accept": "application/json"} | ({"authorization": key} if key else {})
         data = None
         if body is not None:
@@ -157,6 +157,24 @@ class LabelStudio:
         """Return the folders whose files a project may show."""
         found: list[dict[str, Any]] = self.call("GET", "/api/storages/localfiles/", project=project)
         return found
+
+    def shows(self, path: str) -> bool:
+        """Whether the server sends a file.
+
+        Args:
+            path: What a task says, ``/data/local-files/?d=...``.
+        """
+        try:
+            self._send("GET", path, None, {})
+        except ValueError:
+            return True  # a picture is no JSON
+        except urllib.error.HTTPError as error:
+            if error.code in (400, 403, 404):
+                return False
+            raise self._explained(error, "GET", path) from error
+        except OSError as error:
+            raise Unreachable(f"Label Studio at {self.url} does not answer ({error})") from error
+        return True
 
     def add(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> None:
         """Add tasks to a project, in their order."""

@@ -105,6 +105,7 @@ def send(
         write_json(_path(place.run_dir), asdict(link))
         _check_interface(server, number, standing.query)
         _open_folder(server, number, place.folder)
+        _check_shown(server, standing, below)
         return _add(server, link, standing, begun=False)
 
 
@@ -225,6 +226,17 @@ def _open_folder(server: LabelStudio, project: int, folder: Path) -> None:
             f"{error}; it must be started with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
             f"{ROOT_VARIABLE}={Path(path).parent}"
         ) from error
+
+
+def _check_shown(server: LabelStudio, standing: Standing, below: str) -> None:
+    """Refuse paths that lead nowhere on the server: its people would see tasks without images."""
+    for asked in standing.open[:1]:
+        path = task(standing.query, asked, below)["data"]["image"]
+        if not server.shows(path):
+            raise AutoALError(
+                f"Label Studio at {server.url} does not show {path}: give --served the folder that it was started "
+                f"with as {ROOT_VARIABLE}"
+            )
 
 
 @contextmanager
