@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 
 from autoal.humans.answers import Desk
 from autoal.humans.queries import Asked, Query, name_of
+from autoal.rundir.predictions import Predictions
 from tests.browser.test_report_page import driver as driver
 
 pytestmark = pytest.mark.browser
@@ -249,6 +250,11 @@ def test_two_windows_and_two_annotators(driver: Any, tmp_path: Path, serve: Any)
 @pytest.mark.slow
 def test_it_fits_a_laptop_and_a_phone(driver: Any, tmp_path: Path, serve: Any) -> None:
     run_dir, truth = make_query(tmp_path)
+    targets = np.arange(100) % 3
+    measured = Predictions.none()
+    for round_, right in enumerate((60, 72, 80, 84)):
+        measured = measured.with_round(round_, np.where(np.arange(100) < right, targets, 0), targets, 0.9)
+    measured.write(run_dir)
     server = serve(run_dir, "--suggest")
     folder = Path(os.environ.get("AUTOAL_SCREENSHOTS", str(tmp_path)))
     for name, width, height in (("laptop", 1280, 800), ("phone", 390, 844)):
@@ -268,4 +274,5 @@ def test_it_fits_a_laptop_and_a_phone(driver: Any, tmp_path: Path, serve: Any) -
             assert button.rect["height"] >= 40
         stage = driver.find_element("id", "image").rect
         assert stage["height"] > height / 3
+        assert "go on" in str(driver.find_element("css selector", "#advice p").get_attribute("textContent"))
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autoal.errors import AutoALError
 from autoal.humans.answers import Desk
 from autoal.humans.board import Board
 from autoal.humans.place import Place
+from autoal.rundir.predictions import Predictions
 from tests.humans.test_sheets import NAMES, make_run
 
 pytest.importorskip("starlette")
@@ -165,3 +168,20 @@ def test_a_simulated_run_has_no_page(run_dir: Path) -> None:
     config.write_text(config.read_text().replace("people: true", "people: false"))
     with pytest.raises(AutoALError, match="simulated oracle: nobody is asked"):
         Place.of(run_dir)
+
+
+def test_the_page_advises_once_there_is_something_to_say(client: Any, run_dir: Path) -> None:
+    def advised() -> Any:
+        return client.get("/api/query").json()["advice"]
+
+    assert advised() is None
+    targets = np.arange(60) % 3
+    found = Predictions.none()
+    for round_ in range(4):
+        found = found.with_round(round_, targets, targets, 1.0)
+        found.write(run_dir)
+        os.utime(run_dir / "predictions.npz", ns=(round_ + 1, round_ + 1))
+        assert (advised() is None) == (round_ < 3)
+    assert advised().startswith("you may stop: the last 3 rounds changed the test accuracy by +0.0 points")
+    (run_dir / "predictions.npz").write_bytes(b"damaged")
+    assert advised() is None, "nobody is kept from labelling by it"

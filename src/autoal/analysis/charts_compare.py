@@ -15,10 +15,10 @@ from autoal.analysis.results import SettingResult
 from autoal.analysis.style import PHASE_COLORS, Look
 from autoal.analysis.win_shares import WinShares
 
-__all__ = ["class_chart", "overlap_chart", "penalty_chart", "seconds_chart", "share_chart"]
+__all__ = ["class_chart", "heatmap", "overlap_chart", "penalty_chart", "seconds_chart", "share_chart"]
 
 
-def _heatmap(
+def heatmap(
     z: FloatArray,
     x: Sequence[str],
     y: Sequence[str],
@@ -27,6 +27,20 @@ def _heatmap(
     hover: str,
     ticks: str = "",
 ) -> Chart:
+    """Heat map with the value of each cell in it.
+
+    Args:
+        z: The values, ``(R, C)``.
+        x: Names of the columns.
+        y: Names of the rows.
+        text: What stands in each cell.
+        top: The value of the darkest colour; the lightest is 0.
+        hover: Plotly's template of the words at the pointer.
+        ticks: Plotly's format of the colour bar.
+
+    Returns:
+        The chart.
+    """
     trace = {
         "type": "heatmap",
         "z": [numbers(row) for row in z],
@@ -67,7 +81,7 @@ def penalty_chart(matrix: PenaltyMatrix) -> Chart:
     y = [*matrix.names, "mean penalty"]
     text = [["" if not math.isfinite(v) else f"{v:.2f}" for v in row] for row in z.tolist()]
     top = max(1.0, float(np.nanmax(matrix.settings)) if matrix.settings.size else 1.0)
-    return _heatmap(z, matrix.names, y, text, top, "%{y} beats %{x}: %{z:.2f}<extra></extra>")
+    return heatmap(z, matrix.names, y, text, top, "%{y} beats %{x}: %{z:.2f}<extra></extra>")
 
 
 def share_chart(shares: WinShares) -> Chart:
@@ -85,7 +99,7 @@ def share_chart(shares: WinShares) -> Chart:
     z = np.column_stack([shares.share, mean])
     text = [["" if not math.isfinite(v) else f"{100 * v:.0f}" for v in row] for row in z.tolist()]
     hover = "%{y} ahead of %{x}: %{z:.1%}<extra></extra>"
-    return _heatmap(z, [*shares.names, "mean"], shares.names, text, 1.0, hover, ".0%")
+    return heatmap(z, [*shares.names, "mean"], shares.names, text, 1.0, hover, ".0%")
 
 
 def overlap_chart(selection: SelectionSummary) -> Chart:
@@ -100,7 +114,7 @@ def overlap_chart(selection: SelectionSummary) -> Chart:
     z = selection.overlap
     text = [["" if not math.isfinite(v) else f"{100 * v:.0f}%" for v in row] for row in z.tolist()]
     names = selection.names
-    return _heatmap(z, names, names, text, 1.0, "%{y} and %{x}: %{z:.1%}<extra></extra>", ".0%")
+    return heatmap(z, names, names, text, 1.0, "%{y} and %{x}: %{z:.1%}<extra></extra>", ".0%")
 
 
 def class_chart(selection: SelectionSummary, styles: Mapping[str, Look]) -> Chart:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from autoal.analysis import builders
+from autoal.analysis.effort import effort_table, sway_table
 from autoal.analysis.latex import penalty_latex, result_latex
 from autoal.analysis.names import slugs
 from autoal.analysis.page import PageInput, build_page
@@ -23,6 +24,7 @@ from autoal.analysis.results import (
     find_baseline,
 )
 from autoal.analysis.runs import Problem, Run
+from autoal.analysis.sections_people import class_table, stopping_table
 from autoal.analysis.settings import Setting, collect
 from autoal.analysis.style import looks
 from autoal.analysis.tables import Table, write_csv
@@ -105,7 +107,8 @@ def make_report(roots: Sequence[str | Path], out: Path, options: Options | None 
         analyse(setting, baseline, options.alpha, options.resamples, None if many else track)
         for setting in (track(settings, "analysing settings", least=1) if many else settings)
     ]
-    problems += [problem for result in results for problem in result.selection.problems]
+    for r in results:
+        problems += [*r.selection.problems, *r.classes.problems, *r.effort.problems]
     if not any(result.baseline for result in results):
         message = f"no strategy starts with '{baseline}': label savings need it (--baseline NAME)"
         problems.append(Problem("warning", "all settings", message))
@@ -144,6 +147,10 @@ def _write_tables(
         "seconds": builders.seconds_table(results),
         "overlap": builders.overlap_table(results),
         "class_balance": builders.class_table(results),
+        "classes": class_table([(r.setting.label, r.classes) for r in results]),
+        "stopping": stopping_table([(r.setting.label, r.classes) for r in results]),
+        "people": effort_table([(r.setting.label, r.effort) for r in results]),
+        "suggestions": sway_table([(r.setting.label, r.effort) for r in results]),
         "strategy_weights": builders.weight_table(results),
         "runs": builders.run_table([(r.setting.label, run) for r in results for run in _runs(r.setting)]),
         "problems": builders.problem_table(problems),

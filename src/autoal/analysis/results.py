@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from autoal.analysis.bands import Band, band
+from autoal.analysis.classes import ClassSummary, summarise_classes
 from autoal.analysis.curves import budget_thirds, labels_to_reach
+from autoal.analysis.effort import Effort, summarise_effort
 from autoal.analysis.ledgers import SelectionSummary, summarise_selection
 from autoal.analysis.pairwise import PairRow, PenaltyMatrix, compare_setting, penalty_matrix, sum_matrices
 from autoal.analysis.ranks import RankTest, rank_rows, rank_test
@@ -96,6 +98,8 @@ class SettingResult:
         baseline: The strategy that savings refer to; None if it did not run.
         target: Its mean accuracy at the end.
         shared_seeds: Number of seeds that all strategies have: the basis of ranks.
+        classes: Test predictions after the last round.
+        effort: What people have cost.
     """
 
     setting: Setting
@@ -106,6 +110,8 @@ class SettingResult:
     baseline: str | None
     target: float
     shared_seeds: int
+    classes: ClassSummary = field(default_factory=ClassSummary)
+    effort: Effort = field(default_factory=Effort)
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,8 @@ def analyse(
         baseline=base,
         target=target,
         shared_seeds=shared,
+        classes=summarise_classes(setting, alpha),
+        effort=summarise_effort(setting),
     )
 
 

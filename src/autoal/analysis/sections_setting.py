@@ -13,6 +13,7 @@ from autoal.analysis.items import Item, PageInput, chart_item, note_item, sectio
 from autoal.analysis.pairwise import PairRow
 from autoal.analysis.recipes import config_text
 from autoal.analysis.results import SettingResult
+from autoal.analysis.sections_people import people_sections, reach_item
 from autoal.analysis.stats import MIN_BOOTSTRAP, MIN_TEST
 from autoal.analysis.tables import Table
 from autoal.analysis.win_shares import win_share_table, win_shares
@@ -42,6 +43,7 @@ def setting_sections(result: SettingResult, content: PageInput) -> list[Item]:
         sections.append(
             section_item("time", "Time", "Seconds by phase", intro, [chart_item(seconds, "chart-seconds"), table])
         )
+    sections += people_sections(result, content)
     sections += _selection(result, content) + _weights(result, content) + [_config(result)]
     return sections
 
@@ -78,7 +80,11 @@ def _results(result: SettingResult, content: PageInput) -> Item:
         "Results",
         "Accuracy, ranks and label savings",
         intro,
-        [table_item(table, drop, "results-table")],
+        [
+            table_item(table, drop, "results-table"),
+            {"type": "heading", "text": "Labels for an accuracy of your choice"},
+            reach_item(result),
+        ],
     )
 
 

@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from autoal.errors import AutoALError
 from autoal.humans.answers import stamp_of
 from autoal.humans.place import Place
 from autoal.humans.queries import Asked, Query
 from autoal.humans.standing import Outcome, Standing, current, standing
+from autoal.humans.stopping import advice, trend
+from autoal.rundir.predictions import NAME, Predictions
 
 LEASE = 600.0
 """Seconds that an item which one annotator looks at is kept from the others."""
@@ -36,6 +39,7 @@ class Board:
     suggest: bool = False
     clock: Callable[[], float] = time.monotonic
     _leases: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _advised: tuple[int, str | None] = (0, None)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def state(self, annotator: str) -> dict[str, Any]:
@@ -68,7 +72,20 @@ class Board:
             "wanted": last.wanted,
             "skipped": len(last.skipped),
             "disputed": len(last.disputed),
+            "advice": self._advice(),
         }
+
+    def _advice(self) -> str | None:
+        """Return whether more labels seem worth it; None where it is too early to say, or can't be told."""
+        try:
+            seen = (self.place.run_dir / NAME).stat().st_mtime_ns
+            if seen != self._advised[0]:
+                predictions = Predictions.read(self.place.run_dir)
+                found = None if predictions is None else trend(predictions)
+                self._advised = seen, None if found is None else advice(found)
+        except (OSError, AutoALError):
+            return None  # nobody is kept from labelling by it
+        return self._advised[1]
 
     def _shown(self, standings: list[Standing]) -> list[tuple[Standing, Asked]]:
         if self.mode == "label":

@@ -157,8 +157,50 @@
     return box;
   }
 
+  function pictures(item) {
+    const box = element("figure", "pictures");
+    box.append(element("figcaption", "", item.label));
+    for (const { src, title } of item.pictures) {
+      const image = element("img");
+      Object.assign(image, { src, title, alt: title, loading: "lazy" });
+      box.append(image);
+    }
+    return box;
+  }
+
+  // Where a mean curve first reaches an accuracy, between two sizes on a straight line; null: never.
+  function labelsFor({ sizes, acc }, wanted) {
+    const i = acc.findIndex((a) => a >= wanted);
+    if (i < 1) return i < 0 ? null : sizes[0];
+    return sizes[i - 1] + (sizes[i] - sizes[i - 1]) * (wanted - acc[i - 1]) / (acc[i] - acc[i - 1]);
+  }
+
+  function reach(item) {
+    const wrap = element("div", "reach");
+    const label = element("label", "", "Mean test accuracy of at least ");
+    const input = element("input");
+    Object.assign(input, { type: "number", min: "0", max: "100", step: "0.1", value: String(item.start), id: item.id });
+    const place = element("div");
+    label.append(input, " %");
+    const show = () => {
+      const wanted = Number(input.value) / 100;
+      const found = item.curves.map((curve) => [curve.name, labelsFor(curve, wanted)]);
+      const number = new Intl.NumberFormat("en");
+      const rows = found.map(([name, n]) => [name, n === null ? [null, "not reached"] : [n, number.format(Math.ceil(n))]]);
+      rows.sort((a, b) => (a[1][0] ?? Infinity) - (b[1][0] ?? Infinity));
+      const columns = [{ label: "Strategy", kind: "text" }, { label: "Labels", kind: "int" }];
+      place.replaceChildren(table({ columns, rows, id: "reach-table" }));
+    };
+    input.addEventListener("input", show);
+    show();
+    wrap.append(label, place);
+    return wrap;
+  }
+
   function render(item) {
     switch (item.type) {
+      case "pictures": return pictures(item);
+      case "reach": return reach(item);
       case "chart": return chart(item);
       case "seeds": return seedSwitch(item);
       case "table": return table(item);

@@ -135,6 +135,8 @@ function draw() {
   if (item?.suggestion) {
     $("suggestion").textContent = `suggestion: ${item.suggestion} (${Math.round(100 * item.prob)}%), Enter accepts`;
   }
+  $("advice").hidden = !state.advice;
+  $("advice").querySelector("p").textContent = state.advice ?? "";
   $("reasons").hidden = !choosing;
   $("classes").hidden = choosing;
 }
@@ -198,6 +200,7 @@ function finish() {
     $("done-title").textContent = state.complete ? "All done" : "Nothing left for you";
     $("done-text").textContent = state.complete
       ? `${state.labelled} labelled, ${state.skipped} skipped. Every answer is on disk.\nNow continue the run: python train.py resume=RUN`
+        + (state.advice ? `\n\nIs it worth going on? ${state.advice}.` : "")
       : "Others still have images to answer. This page looks again by itself.";
   }
   draw();
