@@ -18,7 +18,8 @@ from autoal.analysis.classes import macro_f1
 from autoal.analysis.effort import Sway, sway_of
 from autoal.analysis.report import Options, make_report
 from autoal.analysis.thumbnails import thumbnail
-from autoal.rundir.predictions import NAME, Predictions
+from autoal.rundir.names import PREDICTIONS
+from autoal.rundir.predictions import Predictions
 from tests.analysis.trees import write_run
 
 
@@ -61,7 +62,7 @@ def test_a_report_says_what_runs_measured_of_classes(tmp_path: Path) -> None:
                 tmp_path / "runs" / strategy / str(seed), strategy=strategy, seed=seed, acc=acc, classes=3
             )
             kept = write_predictions(run_dir, acc, seed=seed)
-    (tmp_path / "runs" / "random" / "1" / NAME).write_bytes(b"torn")
+    (tmp_path / "runs" / "random" / "1" / PREDICTIONS).write_bytes(b"torn")
     report = make_report([tmp_path / "runs"], tmp_path / "out", Options(figures=False, resamples=100))
     rows = {row["strategy"]: row for row in rows_of(tmp_path / "out" / "classes.csv")}
     assert [rows[name]["runs"] for name in ("random", "margin")] == ["1", "2"]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from autoal.errors import AutoALError
-from autoal.rundir.predictions import NAME, Predictions
+from autoal.rundir.names import PREDICTIONS
+from autoal.rundir.predictions import Predictions
 
 TARGETS = np.array([0, 1, 2, 2, 1])
 
@@ -44,17 +45,16 @@ def test_a_sample_takes_a_byte_and_many_classes_fit(tmp_path: Path) -> None:
     found = Predictions.read(tmp_path)
     assert found is not None
     assert found.predicted[0].tolist() == many.tolist()
-    with np.load(tmp_path / NAME) as file:
+    with np.load(tmp_path / PREDICTIONS) as file:
         assert file["predicted"].dtype == np.uint16
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     for content in (b"", b"PK\x03\x04 torn", b"nonsense"):
-        (tmp_path / NAME).write_bytes(content)
+        (tmp_path / PREDICTIONS).write_bytes(content)
         with pytest.raises(AutoALError, match=r"predictions.npz is damaged"):
             Predictions.read(tmp_path)
-    np.savez(
-        tmp_path / NAME, rounds=np.arange(2), predicted=np.zeros((1, 3)), targets=np.zeros(3), auroc=np.zeros(2)
-    )
+    arrays = {"rounds": np.arange(2), "predicted": np.zeros((1, 3)), "targets": np.zeros(3), "auroc": np.zeros(2)}
+    np.savez(tmp_path / PREDICTIONS, **arrays)
     with pytest.raises(AutoALError, match="do not fit together"):
         Predictions.read(tmp_path)

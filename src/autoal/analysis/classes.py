@@ -18,6 +18,7 @@ from autoal.analysis.settings import Setting
 from autoal.analysis.stats import mean_ci
 from autoal.errors import AutoALError
 from autoal.humans.stopping import Trend, trend
+from autoal.rundir.names import LEDGER
 from autoal.rundir.predictions import Predictions
 
 __all__ = ["ClassResult", "ClassSummary", "macro_f1", "summarise_classes"]
@@ -131,7 +132,7 @@ def class_names(runs: Sequence[Run]) -> Mapping[int, str]:
     """
     found: dict[int, str] = {}
     for run in runs[:3]:
-        for line in _lines(run.path / "ledger.jsonl"):
+        for line in _lines(run.path / LEDGER):
             if isinstance(line.get("class"), str) and isinstance(line.get("label"), int):
                 found[line["label"]] = line["class"]
     return found

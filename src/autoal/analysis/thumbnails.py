@@ -14,6 +14,7 @@ import yaml
 
 from autoal.analysis.runs import Run
 from autoal.analysis.settings import Setting
+from autoal.rundir import names
 
 __all__ = ["Bought", "bought_by", "thumbnail"]
 
@@ -112,7 +113,7 @@ def thumbnail(folder: Path, name: str) -> str | None:
 def _folder(run_dir: Path) -> Path | None:
     """Return where a run's images were."""
     try:
-        config = yaml.safe_load((run_dir / ".hydra" / "config.yaml").read_text(encoding="utf-8"))
+        config = yaml.safe_load((run_dir / names.CONFIG).read_text(encoding="utf-8"))
         return Path(config["paths"]["data_dir"]) / Path(str(config["dataset"]["path"])).expanduser()
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return None
@@ -121,7 +122,7 @@ def _folder(run_dir: Path) -> Path | None:
 def _ledger(run_dir: Path) -> list[Mapping[str, Any]]:
     """Return the lines of a ledger that names files; none where it can't be read, which is said elsewhere."""
     try:
-        raw = (run_dir / "ledger.jsonl").read_text(encoding="utf-8")
+        raw = (run_dir / names.LEDGER).read_text(encoding="utf-8")
         if '"path"' not in raw[:4000]:
             return []
         lines = [json.loads(line) for line in raw[: raw.rfind("\n")].splitlines()]

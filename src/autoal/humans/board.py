@@ -14,7 +14,8 @@ from autoal.humans.place import Place
 from autoal.humans.queries import Asked, Query
 from autoal.humans.standing import Outcome, Standing, current, standing
 from autoal.humans.stopping import advice, trend
-from autoal.rundir.predictions import NAME, Predictions
+from autoal.rundir import names
+from autoal.rundir.predictions import Predictions
 
 LEASE = 600.0
 """Seconds that an item which one annotator looks at is kept from the others."""
@@ -78,7 +79,7 @@ class Board:
     def _advice(self) -> str | None:
         """Return whether more labels seem worth it; None where it is too early to say, or can't be told."""
         try:
-            seen = (self.place.run_dir / NAME).stat().st_mtime_ns
+            seen = (self.place.run_dir / names.PREDICTIONS).stat().st_mtime_ns
             if seen != self._advised[0]:
                 predictions = Predictions.read(self.place.run_dir)
                 found = None if predictions is None else trend(predictions)

@@ -55,3 +55,9 @@ ANSWERS = "answers.jsonl"
 
 DECISIONS = "decisions.jsonl"
 """What the run made of their answers."""
+
+PREDICTIONS = "predictions.npz"
+"""What each round took the test samples for."""
+
+LABEL_STUDIO = "labelstudio.json"
+"""Where a run was sent to people on a Label Studio server."""

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from autoal.errors import AutoALError
 from autoal.files import atomic_open
-
-NAME = "predictions.npz"
+from autoal.rundir import names
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Predictions:
         Raises:
             AutoALError: If it is damaged.
         """
-        path = run_dir / NAME
+        path = run_dir / names.PREDICTIONS
         try:
             with np.load(path, allow_pickle=False) as file:
                 found = cls(
@@ -65,7 +64,7 @@ class Predictions:
         """
         # One byte per sample for up to 255 classes: a run of fifty rounds on 10,000 images stays below 500 kB.
         small = np.min_scalar_type(int(max(self.predicted.max(initial=0), self.targets.max(initial=0))))
-        with atomic_open(run_dir / NAME, "wb") as file:
+        with atomic_open(run_dir / names.PREDICTIONS, "wb") as file:
             np.savez_compressed(
                 file,
                 rounds=self.rounds,

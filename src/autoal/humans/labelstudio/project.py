@@ -17,6 +17,7 @@ from autoal.humans.labelstudio.tasks import NAME, TITLE, Fetched, answers_of, in
 from autoal.humans.place import Place
 from autoal.humans.queries import Query
 from autoal.humans.standing import Standing
+from autoal.rundir import names
 from autoal.rundir.locks import take_lock
 
 ROOT_VARIABLE = "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"
@@ -252,4 +253,4 @@ def _alone(run_dir: Path) -> Iterator[None]:
 
 
 def _path(run_dir: Path) -> Path:
-    return run_dir / "labelstudio.json"
+    return run_dir / names.LABEL_STUDIO
