@@ -13,7 +13,7 @@ from autoal.analysis.effort import effort_table, sway_table
 from autoal.analysis.items import Item, PageInput, chart_item, note_item, section_item, table_item
 from autoal.analysis.results import SettingResult
 from autoal.analysis.tables import Column, Table
-from autoal.analysis.thumbnails import bought_by
+from autoal.analysis.thumbnails import albums
 from autoal.humans.stopping import STABLE, WINDOW, Trend, advice
 
 __all__ = ["class_table", "people_sections", "reach_item", "stopping_table"]
@@ -114,7 +114,7 @@ def _confusions(classes: Sequence[str], result: ClassResult, number: int) -> lis
 
 
 def _pictures(result: SettingResult) -> list[Item]:
-    found = bought_by(result.setting)
+    found = albums(result.setting)
     if not found:
         return []
     options = [

@@ -16,7 +16,7 @@ from autoal.analysis.runs import Run
 from autoal.analysis.settings import Setting
 from autoal.rundir import names
 
-__all__ = ["Bought", "bought_by", "thumbnail"]
+__all__ = ["Album", "albums", "thumbnail"]
 
 SIDE = 72
 """Pixels of the longer side."""
@@ -26,7 +26,7 @@ MOST_STRATEGIES = 8
 
 
 @dataclass(frozen=True)
-class Bought:
+class Album:
     """One round's pictures.
 
     Attributes:
@@ -38,7 +38,7 @@ class Bought:
     pictures: list[tuple[str, str]]
 
 
-def bought_by(setting: Setting) -> dict[str, list[Bought]]:
+def albums(setting: Setting) -> dict[str, list[Album]]:
     """Return the pictures of each strategy's first run.
 
     Args:
@@ -55,7 +55,7 @@ def bought_by(setting: Setting) -> dict[str, list[Bought]]:
     return found
 
 
-def _rounds(run: Run) -> list[Bought]:
+def _rounds(run: Run) -> list[Album]:
     folder = _folder(run.path)
     lines = _ledger(run.path)
     if folder is None or not lines:
@@ -65,7 +65,7 @@ def _rounds(run: Run) -> list[Bought]:
         if line.get("source") in ("init", "query"):
             rounds.setdefault(int(line["round"]), []).append(line)
     chosen = sorted(rounds)[-MOST_ROUNDS:]
-    return [Bought(_label(r, rounds[r]), _pictures(folder, rounds[r][:PER_ROUND])) for r in chosen]
+    return [Album(_label(r, rounds[r]), _pictures(folder, rounds[r][:PER_ROUND])) for r in chosen]
 
 
 def _label(round_: int, lines: Sequence[Mapping[str, Any]]) -> str:
