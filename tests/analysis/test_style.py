@@ -73,3 +73,22 @@ def test_a_runs_own_picture_of_the_weights_has_the_same_colours() -> None:
     assert figure is not None
     lines = {str(line.get_label()): line.get_color() for line in figure.axes[0].get_lines()}
     assert lines == {name: looks(README)[name].color for name in ("margin", "badge")}
+
+
+def test_the_page_draws_the_weights_that_the_search_starts_from(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, strategies=("random", "autoal"), seeds=(0, 1))
+    for folder in (root / "digits" / "mlp" / "autoal").rglob("seed=*/*"):
+        config = folder / ".hydra" / "config.yaml"
+        config.parent.mkdir(exist_ok=True)
+        config.write_text("strategy:\n  name: autoal\n  prior: {margin: 0.75}\n")
+    (autoal,) = (s for s in analyse(collect([root])[0][0], resamples=100).strategies if s.name == "autoal")
+    assert autoal.prior == {"badge": 0.125, "entropy": 0.125, "margin": 0.75}
+    styles = looks(["random", "autoal", "badge", "entropy", "margin"], "random")
+    lines = {
+        t["name"]: t for t in weight_chart(autoal, "weight_", "weight", styles)["data"] if t["mode"] == "lines"
+    }
+    assert {name: line["y"] for name, line in lines.items()} == {
+        "prior of margin": [0.75, 0.75],
+        "prior of 2 candidates": [0.125, 0.125],
+    }
+    assert lines["prior of margin"]["line"] == {"color": styles["margin"].color, "width": 1.1, "dash": "dash"}

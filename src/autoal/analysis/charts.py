@@ -15,7 +15,7 @@ import numpy as np
 from autoal.analysis.axes import CUT, Ends, ends, size_ticks
 from autoal.analysis.curves import FloatArray
 from autoal.analysis.pairwise import PairRow
-from autoal.analysis.results import SettingResult, StrategyResult
+from autoal.analysis.results import PRIOR_OF, SettingResult, StrategyResult
 from autoal.analysis.style import Look
 
 __all__ = ["Chart", "curve_chart", "difference_chart", "numbers", "weight_chart"]
@@ -249,10 +249,38 @@ def weight_chart(s: StrategyResult, prefix: str, title: str, styles: Mapping[str
                 "hovertemplate": "%{y:.1%}",
             }
         )
+    sizes = np.concatenate([band.sizes for band in own.values()])
+    if prefix == PRIOR_OF:
+        data += _prior_lines(s.prior, sizes, styles)
     layout = {
         "height": 380,
         "hovermode": "x unified",
-        "xaxis": _size_axis(np.concatenate([band.sizes for band in own.values()])),
+        "xaxis": _size_axis(sizes),
         "yaxis": {"title": {"text": title}, "rangemode": "tozero", "tickformat": ".0%"},
     }
     return {"data": data, "layout": layout}
+
+
+def _prior_lines(
+    prior: Mapping[str, float], sizes: FloatArray, styles: Mapping[str, Look]
+) -> list[dict[str, Any]]:
+    """A dashed line for each weight that the search starts from; grey where several candidates share it."""
+    shared: dict[float, list[str]] = {}
+    for name, value in prior.items():
+        shared.setdefault(round(value, 6), []).append(name)
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"prior of {names[0] if len(names) == 1 else f'{len(names)} candidates'}",
+            "x": numbers(np.array([sizes.min(), sizes.max()])),
+            "y": [round(value, 4)] * 2,
+            "line": {
+                "color": styles[names[0]].color if len(names) == 1 else "#777777",
+                "width": 1.1,
+                "dash": "dash",
+            },
+            "hoverinfo": "skip",
+        }
+        for value, names in shared.items()
+    ]

@@ -14,6 +14,7 @@ from autoal.analysis.curves import budget_thirds, labels_to_reach
 from autoal.analysis.effort import Effort, summarise_effort
 from autoal.analysis.ledgers import SelectionSummary, summarise_selection
 from autoal.analysis.pairwise import PairRow, PenaltyMatrix, compare_setting, penalty_matrix, sum_matrices
+from autoal.analysis.priors import prior_of_run
 from autoal.analysis.ranks import RankTest, rank_rows, rank_test
 from autoal.analysis.runs import Run
 from autoal.analysis.settings import Setting
@@ -22,6 +23,7 @@ from autoal.analysis.win_shares import WinShares, win_shares, win_shares_over
 
 __all__ = [
     "DEFAULT_BASELINE",
+    "PRIOR_OF",
     "WEIGHT_PREFIXES",
     "Overall",
     "Savings",
@@ -36,7 +38,10 @@ __all__ = [
 # to the sum would count the same seconds twice.
 PHASES = ("train", "pool", "search", "select", "test")
 HOOK = "hook"  # a part of the training, where a strategy changes it
-WEIGHT_PREFIXES = ("weight_", "vote_share_")
+PRIOR_OF = "weight_"
+"""Columns whose curves start from the prior."""
+
+WEIGHT_PREFIXES = (PRIOR_OF, "vote_share_")
 DEFAULT_BASELINE = "random"
 """The strategy that savings refer to where nobody names another."""
 
@@ -71,6 +76,7 @@ class StrategyResult:
         seconds: Phase to mean seconds per run; phases do not overlap.
         search_parts: What a strategy times inside its search, which is already counted there.
         weights: Column to its mean curve, for strategies that log weights.
+        prior: Candidate to the weight that the search starts from; empty where no config says it.
     """
 
     name: str
@@ -83,6 +89,7 @@ class StrategyResult:
     seconds: dict[str, float]
     search_parts: dict[str, float]
     weights: dict[str, Band]
+    prior: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -170,6 +177,7 @@ def analyse(
             seconds={phase: s for phase, s in seconds[name].items() if phase in PHASES},
             search_parts={phase: s for phase, s in seconds[name].items() if phase not in (*PHASES, HOOK)},
             weights=_weights(setting, name, alpha),
+            prior=_prior(setting.runs[name]),
         )
         for name, rank in zip(setting.strategies, ranks, strict=True)
     ]
@@ -231,6 +239,12 @@ def _weights(setting: Setting, name: str, alpha: float) -> dict[str, Band]:
     columns = sorted({c for run in setting.runs[name] for c in run.columns if c.startswith(WEIGHT_PREFIXES)})
     bands = {c: band(setting.grid, setting.on_grid(name, c), alpha) for c in columns}
     return {c: b for c, b in bands.items() if b.sizes.size}
+
+
+def _prior(runs: Sequence[Run]) -> dict[str, float]:
+    """The prior of a strategy, whose runs have the same options: others have another name."""
+    names = sorted({c.removeprefix(PRIOR_OF) for run in runs for c in run.columns if c.startswith(PRIOR_OF)})
+    return prior_of_run(runs[0], names) if names else {}
 
 
 def analyse_overall(results: Sequence[SettingResult], alpha: float = 0.05) -> Overall:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from autoal.analysis.priors import prior_shares
 from autoal.config.values import Count, LearningRate, NotNegative, Positive, Range, check, settings_of
 from autoal.errors import AutoALError, unknown_name
 
@@ -168,7 +169,7 @@ class SearchOptions:
         from autoal.query.registry import strategies  # which imports the strategies, and so this module
 
         if self.prior is None or self.weights == "equal":
-            return [1.0 / len(names)] * len(names)
+            return prior_shares(names, None)
         for key, value in self.prior.items():
             if key not in names and key not in strategies():
                 raise unknown_name("candidate in strategy.prior", str(key), names)
@@ -182,5 +183,4 @@ class SearchOptions:
                 f"strategy.prior={dict(self.prior)} leaves nothing for the {others} other candidates: "
                 "its shares have to sum to less than 1"
             )
-        raw = [named[name] if name in named else left / others for name in names]
-        return [value / sum(raw) for value in raw]
+        return prior_shares(names, self.prior)
