@@ -27,6 +27,7 @@ QUICK = {
     "backbone": "mlp",
     "strategy": "badge",
     "optimizer": "sgd",
+    "training": "fixmatch",
     "loop": "default",
     "trainer": "cpu",
     "logger": "wandb",

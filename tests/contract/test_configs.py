@@ -16,6 +16,7 @@ from autoal.loop.settings import LoopConfig
 from autoal.query.registry import build
 from autoal.rundir.recipe import recipe_hash
 from autoal.training.callbacks import build_callbacks
+from autoal.training.method import build_method
 from autoal.training.optim import OptimizerRecipe
 from tests.composed import plain
 
@@ -43,6 +44,12 @@ def built_optimizer(config: dict[str, Any], name: str) -> None:
     assert recipe.scheduler(optimizer).get_last_lr()[0] > 0
 
 
+def built_training(config: dict[str, Any], name: str) -> None:
+    method = build_method(config["training"])
+    # The defaults of a class are those of its config.
+    assert vars(type(method)()) == vars(method)
+
+
 def built_callbacks(config: dict[str, Any], name: str) -> None:
     assert len(build_callbacks(config["callbacks"])) == 1
 
@@ -52,6 +59,7 @@ BUILDERS = {
     "dataset": built_dataset,
     "loop": valid_loop,
     "optimizer": built_optimizer,
+    "training": built_training,
     "callbacks": built_callbacks,
 }
 """What is made of a choice of a group; backbones need a data set, and are built in ``tests/models``."""
@@ -60,7 +68,7 @@ BUILDERS = {
 @pytest.mark.parametrize(("group", "name"), [(g, n) for g in GROUPS for n in choices(g)])
 def test_every_choice_composes_and_can_be_built(group: str, name: str) -> None:
     config = plain(f"{group}={name}")
-    if group in ("dataset", "backbone", "strategy", "optimizer", "loop", "oracle", "trainer"):
+    if group in ("dataset", "backbone", "strategy", "optimizer", "training", "loop", "oracle", "trainer"):
         # The name that results carry is the name that was asked for.
         assert config[group]["name"] == name
     assert len(recipe_hash(config)) == 10
@@ -105,12 +113,18 @@ def test_recipe_ignores_strategy_and_seed_and_nothing_else() -> None:
         "trainer.accumulate_grad_batches=2",
         "callbacks=early_stopping",
         "callbacks.mine._target_=my.Own",
+        "training=fixmatch",
+        "training.ema=0.9",
+        "loop.steps_per_epoch=9",
         "loop.n_query=21",
         "dataset=mnist",
         "backbone.dropout=0.1",
         "optimizer.lr=0.1",
     ):
         assert recipe(other) != base
+    older = plain()
+    del older["training"], older["loop"]["steps_per_epoch"]
+    assert recipe_hash(older) == base == "61c097364a", "it was so before there was a choice"
     clipped = [
         recipe("trainer.gradient_clip_val=1", f"trainer.gradient_clip_algorithm={a}") for a in ("norm", "value")
     ]

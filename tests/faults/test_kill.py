@@ -82,6 +82,26 @@ def test_schedule_momentum_and_best_weights_survive(tmp_path: Path) -> None:
     assert lives.outcome(broken) == lives.outcome(whole)
 
 
+SLOW_SEMI = ("pseudo_label", "mean_teacher", "fixmatch", "freematch", "softmatch")
+
+
+@pytest.mark.parametrize("name", ["flexmatch", *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW_SEMI)])
+def test_average_thresholds_and_unlabelled_draws_survive(name: str, tmp_path: Path) -> None:
+    sizes = ("loop.steps_per_epoch=3", "loop.n_rounds=1", "loop.checkpoint_every=1", "training.ratio=2")
+    cfg = lives.config("strategy=margin", f"training={name}", "training.warmup=0.1", *sizes)
+    if "threshold" in cfg["training"]:
+        cfg["training"]["threshold"] = 0.3
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert lives.live(cfg, whole) == 0, lives.log_of(whole)
+    # Within an epoch, whose first steps are repeated, and by a signal, which saves within one.
+    fault = Fault("autoal.training.lit:LitClassifier.training_step", 8, "kill")
+    assert lives.live(cfg, broken, faults=[fault]) == -signal.SIGKILL, lives.log_of(broken)
+    fault = Fault("autoal.training.lit:LitClassifier.training_step", 5, "send", {"signal": "SIGTERM"})
+    assert lives.live(cfg, broken, resume=True, faults=[fault]) == 128 + signal.SIGTERM, lives.log_of(broken)
+    assert lives.live(cfg, broken, resume=True) == 0, lives.log_of(broken)
+    assert lives.outcome(broken) == lives.outcome(whole)
+
+
 def test_killed_during_the_search(tmp_path: Path) -> None:
     cfg = lives.config("strategy=autoal", "loop.n_rounds=2")
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -72,6 +72,9 @@ def train_with_hook(task: Task, hook: TrainingHook | None, batches: int | None =
             optimizer.zero_grad()
             module.training_step(data.to_network(raw), index).backward()
             optimizer.step()
+            if hook is not None:
+                hook.on_step_end(module.net)
+    module.settle()
     return module
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from autoal.data.loader import EvalLoader, TrainLoader, global_batches
+from autoal.data.loader import EvalLoader, TrainLoader, cycled_batches, global_batches
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.rng import generator, sample_uniform, stream_seed
@@ -19,6 +19,7 @@ from autoal.run.experiment import Experiment
 from autoal.testing.tiny import tiny_task
 from autoal.training.evaluation import evaluate
 from autoal.training.inference import Needs, pool_pass
+from autoal.training.optim import OptimizerRecipe
 from tests.composed import composed
 
 SMALL = ["trainer=cpu", "loop.n_init=30", "loop.n_query=15", "loop.n_rounds=2", "loop.epochs=20"]
@@ -228,3 +229,44 @@ def test_eval_shards_cover_everything_once(size: int) -> None:
     shards = [EvalLoader(source, torch.arange(60)[:37], 8, World(r, size)) for r in range(size)]
     assert sorted(torch.cat([s.ids for s in shards]).tolist()) == list(range(37))
     assert sum(len(batch) for s in shards for batch in s) == 37
+
+
+def test_decay_of_the_weights_alone_and_the_slow_cosine() -> None:
+    config = {"_target_": "torch.optim.SGD", "lr": 1.0, "weight_decay": 0.1}
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    recipe = OptimizerRecipe({**config, "decay": "weights", "schedule": "cosine_7_16"}, 16)
+    groups = recipe.optimizer(net.parameters()).param_groups
+    assert [g["weight_decay"] for g in groups] == [0.1, 0.0]
+    assert [[tuple(p.shape) for p in g["params"]] for g in groups] == [[(3, 2)], [(3,), (3,), (3,)]]
+    assert len(OptimizerRecipe(config, 16).optimizer(net.parameters()).param_groups) == 1
+    assert [recipe.factor(e) for e in (0, 8, 16)] == pytest.approx([1.0, 0.77301, 0.19509], abs=1e-5)
+
+
+def test_labels_are_cycled_for_a_set_number_of_steps() -> None:
+    places = torch.cat(cycled_batches(5, 4, generator(0, "order"), 10), dim=1)
+    assert places.shape == (2, 40)
+    for number in range(8):
+        assert sorted(places[0, places[1] == number].tolist()) == list(range(5)), (
+            "each pass takes every sample once"
+        )
+    task = tiny_task()
+    task.data.steps_per_epoch = 4
+    for size in (1, 3):
+        batches: list[list[Any]] = []
+        for rank in range(size):
+            task.data.world = World(rank, size)
+            batches.append(list(task.data.train_dataloader()))
+        assert [len(found) for found in batches] == [4] * size
+        for step in range(4):
+            mine = [found[step] for found in batches]
+            assert sum(len(b.ids) for b in mine) == 8
+            assert sum(float(b.weights.sum()) for b in mine) == pytest.approx(size)
+            for b in mine:
+                assert torch.equal(b.keys % 60, b.ids), "another draw in each pass"
+    task.data.world = World()
+    task.data.start_batch = 3
+    rest = list(task.data.train_dataloader())
+    assert torch.equal(rest[0].keys.sort().values, torch.cat([b[3].keys for b in batches]).sort().values)
+    net = task.initial_net()
+    ids = task.data.pool.labelled
+    assert task.fit(net, ids, task.data.pool.labels(ids), ("member", 0)).steps == 8

@@ -117,7 +117,7 @@ def _in_recipe(key: str) -> bool:
     group, _, name = key.partition(".")
     if group == "trainer":
         return name in RECIPE_TRAINER_KEYS
-    if group in ("features", "callbacks"):
+    if group in ("features", "callbacks", "training"):
         return True
     return group in RECIPE_GROUPS and name not in NOT_RECIPE.get(group, ())
 

@@ -24,7 +24,7 @@ PairKey = tuple[str, int]
 
 @dataclass
 class Setting:
-    """Runs that may be compared: one data set, one backbone, one recipe (unless mixing was allowed).
+    """Runs that may be compared: one data set, backbone, training and recipe (unless mixing was allowed).
 
     Attributes:
         dataset: Data-set name.
@@ -156,12 +156,13 @@ def group_runs(
     for run in runs:
         flat = flatten(configs[run.recipe]) if setting_keys else {}
         extras = tuple(str(flat.get(key, "-")) for key in setting_keys)
-        groups.setdefault((run.dataset, run.backbone, *extras), []).append(run)
+        training = str(run.summary.get("training") or "")
+        groups.setdefault((run.dataset, run.backbone, training, *extras), []).append(run)
 
     settings, problems = [], []
     for key, members in sorted(groups.items()):
-        parts = [f"{k.rsplit('.', 1)[-1]}={v}" for k, v in zip(setting_keys, key[2:], strict=True) if v != "-"]
-        label = " / ".join([*key[:2], *parts])
+        parts = [f"{k.rsplit('.', 1)[-1]}={v}" for k, v in zip(setting_keys, key[3:], strict=True) if v != "-"]
+        label = " / ".join([*(part for part in key[:3] if part), *parts])
         recipes = sorted({run.recipe for run in members})
         differences = differing_keys([configs[recipe] for recipe in recipes]) if len(recipes) > 1 else {}
         if len(recipes) > 1:

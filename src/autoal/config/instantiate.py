@@ -67,6 +67,7 @@ def plan(
     given: Sequence[str] = (),
     declared: Mapping[str, Declared] | None = None,
     common: type | None = None,
+    nested: type | None = None,
 ) -> Plan:
     """Find the class of a config and check its arguments by signature and type.
 
@@ -77,6 +78,7 @@ def plan(
         given: Arguments that the program will give.
         declared: Types and ranges that replace those of the signature, where the class has such an argument.
         common: The dataclass of keys that :func:`split` has set apart, for messages.
+        nested: What classes inside an argument must be derived from; None: from ``base`` too.
 
     Raises:
         AutoALError: Naming the key, its value and what is valid.
@@ -85,7 +87,7 @@ def plan(
         raise AutoALError(f"{key}={shown(config)} is not a mapping with a _target_")
     cls = locate(key, config.get("_target_"), base)
     return plan_class(
-        key, cls, {k: v for k, v in config.items() if k != "_target_"}, base, given, declared, common
+        key, cls, {k: v for k, v in config.items() if k != "_target_"}, base, given, declared, common, nested
     )
 
 
@@ -97,12 +99,13 @@ def plan_class(
     given: Sequence[str] = (),
     declared: Mapping[str, Declared] | None = None,
     common: type | None = None,
+    nested: type | None = None,
 ) -> Plan:
     """Check the arguments of a class that is known already; see :func:`plan`."""
     settings, any_key = arguments_of(cls, given)
     settings |= {k: s for k, s in (declared or {}).items() if k in settings}
     also = [*settings_of(common), "_target_"] if common is not None else []
-    values = {str(k): _nested(f"{key}.{k}", v, base) for k, v in options.items()}
+    values = {str(k): _nested(f"{key}.{k}", v, nested or base) for k, v in options.items()}
     return Plan(key, cls, check(key, values, settings, any_key, also))
 
 

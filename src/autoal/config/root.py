@@ -16,6 +16,7 @@ GROUPS = (
     "backbone",
     "strategy",
     "optimizer",
+    "training",
     "loop",
     "oracle",
     "trainer",
@@ -59,6 +60,9 @@ class Paths:
     run_dir: Text = ""
 
 
+SUPERVISED = {"name": "supervised", "_target_": "autoal.training.method.Supervised", "ema": 0.0}
+"""The training where none is chosen: on the bought labels alone."""
+
 SIMULATED = {"name": "simulated", "people": False, "n_test": 0}
 """The oracle where none is chosen."""
 
@@ -87,15 +91,15 @@ def check_root(config: Mapping[str, Any]) -> dict[str, Any]:
     for i, name in enumerate(values.get("trust") or ()):
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
             raise AutoALError(f"trust[{i}]={shown(name)} is not the dotted name of a package, module or class")
-    # Runs of older versions have no oracle in their config: it was a simulated one.
-    older = {"oracle": config.get("oracle") or SIMULATED}
+    # Runs of older versions have neither in their config.
+    older = {"oracle": config.get("oracle") or SIMULATED, "training": config.get("training") or SUPERVISED}
     checked = {**config, **values, **{group: config.get(group) or {} for group in MAY_BE_EMPTY}, **older}
     for group in GROUPS:
         if not checked.get(group) and group not in MAY_BE_EMPTY:
             raise AutoALError(f"no {group} is chosen: {group}=NAME")
         if not isinstance(checked[group], Mapping):
             raise AutoALError(f"{group}={shown(checked[group])} is not a mapping; choose a config: {group}=NAME")
-    for group in ("dataset", "backbone"):
+    for group in ("dataset", "backbone", "training"):
         check_value(f"{group}.name", checked[group].get("name"), Text)
     TrainerSettings.from_config(checked["trainer"])
     checked["paths"] = {**checked["paths"], **asdict(check_paths(checked["paths"]))}

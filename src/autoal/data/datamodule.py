@@ -43,6 +43,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         spread_from: Bytes of a pool's features from which each rank keeps a share alone.
         oracle: Makes the oracle from the training split's targets.
         splits: The parts, where they have been loaded already; the module changes them, but no tensor in them.
+        steps_per_epoch: Batches of an epoch, for which the labelled samples are cycled; None: one pass.
 
     Attributes:
         start_batch: Batches of this epoch that were trained on before a resume.
@@ -65,6 +66,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         spread_from: int = 64 << 20,
         oracle: Callable[[Tensor], Oracle] = Oracle,
         splits: dict[str, Split] | None = None,
+        steps_per_epoch: int | None = None,
     ) -> None:
         super().__init__()
         self.dataset = dataset
@@ -80,6 +82,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self._features = features
         self._make_oracle = oracle
         self._loaded = splits
+        self.steps_per_epoch = steps_per_epoch
         self.static: StaticFeatures | None = None
         self.world = World()
         self.round = 0
@@ -179,6 +182,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             world=self.world,
             prefetch=self._prefetch_for("train"),
             start=start,
+            steps=self.steps_per_epoch,
         )
 
     def eval_loader(self, split: str, ids: Tensor | None = None, world: World | None = None) -> EvalLoader:
@@ -211,7 +215,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
 
     def to_network(self, batch: Batch, dtype: torch.dtype = torch.float32) -> Batch:
         """Return the batch with augmented, normalised inputs."""
-        inputs = self.transform.train(batch.inputs, batch.epoch_key, batch.ids.to(batch.inputs.device), dtype)
+        inputs = self.transform.train(batch.inputs, batch.epoch_key, batch.keys.to(batch.inputs.device), dtype)
         return batch._replace(inputs=inputs)
 
     def state_dict(self) -> dict[str, Any]:

@@ -35,6 +35,26 @@ def global_batches(n: int, batch_size: int, order: torch.Generator | None) -> li
     return parts
 
 
+def cycled_batches(n: int, batch_size: int, order: torch.Generator, steps: int) -> list[Tensor]:
+    """Cut an endless row of passes through ``range(n)`` into batches of equal size, the same on every rank.
+
+    Each pass takes every sample once, in an order of its own; a batch may end one pass and begin the next.
+
+    Args:
+        n: Number of samples.
+        batch_size: Global batch size.
+        order: Shuffles each pass.
+        steps: Number of batches.
+
+    Returns:
+        Per batch ``(2, batch_size)``: the samples, and the number of the pass that each is taken in.
+    """
+    passes = -(-steps * batch_size // n)
+    rows = torch.cat([torch.randperm(n, generator=order) for _ in range(passes)])
+    number = torch.arange(passes).repeat_interleave(n)
+    return list(torch.stack([rows, number])[:, : steps * batch_size].split(batch_size, dim=1))
+
+
 class TrainLoader:
     """One epoch of training batches.
 
@@ -48,6 +68,7 @@ class TrainLoader:
         world: This rank's place.
         prefetch: Batches fetched ahead by a thread, for sources that read files.
         start: Batches at the front that were trained on before a resume, and are left out.
+        steps: Batches of the epoch, for which the samples are cycled; None: one pass.
     """
 
     def __init__(
@@ -61,11 +82,15 @@ class TrainLoader:
         world: World = World(),
         prefetch: int = 0,
         start: int = 0,
+        steps: int | None = None,
     ) -> None:
         self._source = source
         self._ids = ids
         self._targets = targets
-        self._batches = global_batches(len(ids), batch_size, order)[start:]
+        if steps is None:
+            self._batches = [rows[None] for rows in global_batches(len(ids), batch_size, order)[start:]]
+        else:
+            self._batches = cycled_batches(len(ids), batch_size, order, steps)[start:]
         self._epoch_key = epoch_key
         self._world = world
         self._prefetch = prefetch
@@ -73,19 +98,30 @@ class TrainLoader:
     def __len__(self) -> int:
         return len(self._batches)
 
+    @property
+    def samples(self) -> int:
+        """Number of samples in the batches, over all ranks."""
+        return sum(places.shape[1] for places in self._batches)
+
     def __iter__(self) -> Iterator[Batch]:
         yield from prefetched(self._batches, self._fetch, self._prefetch)
 
-    def _fetch(self, rows: Tensor) -> Batch:
+    def _fetch(self, places: Tensor) -> Batch:
+        rows = places[0]
         mine = self._world.shard(rows)
         weight = self._world.size / len(rows)
         if len(mine) == 0:
             # Every rank must take part in the step's all-reduce; a sample of weight 0 adds nothing to it.
             mine, weight = rows[:1], 0.0
         ids = self._ids[mine]
+        draws = None
+        if len(places) > 1:
+            passes = self._world.shard(places[1])
+            # Past every id, so that a sample is changed otherwise each time that it comes.
+            draws = ids + len(self._source) * (passes if len(passes) else places[1, :1])
         inputs = self._source.fetch(ids) if self._prefetch <= 0 else pinned(self._source.fetch(ids))
         weights = torch.full((len(mine),), weight, dtype=torch.float64)
-        return Batch(inputs, self._targets[mine], ids, weights, self._epoch_key)
+        return Batch(inputs, self._targets[mine], ids, weights, self._epoch_key, draws)
 
 
 class EvalLoader:

@@ -52,6 +52,11 @@ class Pool:
         return self._where(UNLABELLED)
 
     @property
+    def trainable(self) -> Tensor:
+        """Ids whose inputs training may see, labelled or not: none held out, none excluded; ascending, int64."""
+        return ((self._state == UNLABELLED) | (self._state == LABELLED)).nonzero().squeeze(1)
+
+    @property
     def validation(self) -> Tensor:
         """Ids whose bought labels serve validation, ascending, int64."""
         return self._where(VALIDATION)

@@ -15,6 +15,26 @@ from autoal.errors import AutoALError
 from autoal.rng import stream_seed
 
 
+def check_augmentations(key: str, info: DatasetInfo, augmentations: Sequence[Augmentation]) -> None:
+    """Refuse augmentations of another kind of samples.
+
+    Args:
+        key: Their place in the config, for the message.
+        info: The data set; an unknown shape passes.
+        augmentations: The augmentations.
+
+    Raises:
+        AutoALError: If one is for images and the samples are vectors, or the reverse.
+    """
+    for augment in augmentations:
+        if info.input_shape and augment.of_vectors != (len(info.input_shape) == 1):
+            kind, name = "vectors" if augment.of_vectors else "images", type(augment).__name__
+            raise AutoALError(
+                f"{key}: {name} is for {kind}, but the samples of {info.name} have shape {info.input_shape}; "
+                f"set {key}=[]"
+            )
+
+
 class InputTransform:
     """Scale, augment (training only) and normalise a raw batch.
 
@@ -26,22 +46,21 @@ class InputTransform:
         augmentations: Applied in order, in training only.
 
     Raises:
-        AutoALError: If there are augmentations and the samples are not images.
+        AutoALError: If an augmentation is for images and the samples are vectors, or the reverse.
     """
 
     def __init__(self, info: DatasetInfo, augmentations: Sequence[Augmentation] = ()) -> None:
-        if augmentations and len(info.input_shape) not in (0, 3):
-            raise AutoALError(
-                f"dataset.augment is for images, but the samples of {info.name} have shape {info.input_shape}; "
-                "set dataset.augment=[]"
-            )
+        check_augmentations("dataset.augment", info, augmentations)
         self._shape = (-1, *([1] * (len(info.input_shape) - 1)))
         self._mean = torch.tensor(info.mean) if info.mean else None
         self._std = torch.tensor(info.std) if info.std else None
+        numbered = list(enumerate(augmentations))
+        self._after = [(i, augment) for i, augment in numbered if augment.of_vectors]
         self._groups = [
-            (lattice, [(i, augment) for i, augment in members])
+            (lattice, list(members))
             for lattice, members in itertools.groupby(
-                enumerate(augmentations), lambda pair: isinstance(pair[1], LatticeAugmentation)
+                [pair for pair in numbered if not pair[1].of_vectors],
+                lambda pair: isinstance(pair[1], LatticeAugmentation),
             )
         ]
         self._affine: dict[torch.device, tuple[Tensor, Tensor]] = {}
@@ -66,7 +85,10 @@ class InputTransform:
             x = self._scale(x)
             for augment, k in keyed:
                 x = augment(x, k, ids)
-        return self._finish(x).to(dtype)
+        x = self._finish(x)
+        for i, augment in self._after:
+            x = augment(x, stream_seed(key, "augment", i), ids)
+        return x.to(dtype)
 
     @staticmethod
     def _scale(raw: Tensor) -> Tensor:

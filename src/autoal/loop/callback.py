@@ -108,7 +108,7 @@ class ActiveLearning(Checkpoint):
         self._stop = StopAgreement(stop or StopRequest())
         self._watch = watch or Watch()
         self._steps_done = 0
-        self._steps = self.steps_before = 0
+        self._steps = self.steps_before = self._step_before = 0
         self._trained: float | None = None
         self._asked: dict[str, Any] | None = None
 
@@ -181,12 +181,16 @@ class ActiveLearning(Checkpoint):
     ) -> None:
         """Begin a step, in whose backward pass the ranks wait for each other."""
         self._watch.begin("a training step")
+        self._step_before = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the step; save and leave if a signal asked for it."""
         self._watch.end()
+        hook = self._hook(pl_module)
+        if hook is not None and trainer.global_step != self._step_before:
+            hook.on_step_end(self._net(pl_module))  # before a checkpoint, whose weights are those after the step
         self._steps_done += 1
         signum = self._stop.step_done()
         if signum and not trainer.is_last_batch and not trainer.should_stop:
@@ -197,7 +201,7 @@ class ActiveLearning(Checkpoint):
             raise Stopped(signum)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell the strategy's hook."""
+        """Tell the hook."""
         hook = self._hook(pl_module)
         if hook is not None:
             hook.on_epoch_start(self.data.round, self.data.epoch)
@@ -245,6 +249,7 @@ class ActiveLearning(Checkpoint):
     def _end_training(self, trainer: pl.Trainer, module: LitClassifier, train_acc: float) -> None:
         """Settle the round's network, and save it: a query may take longer than the training did."""
         self.data.world.sync_buffers(module)
+        module.settle()
         self._validation.restore(module.net)
         self._trained = train_acc
         self._save(trainer)

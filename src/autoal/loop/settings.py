@@ -22,6 +22,7 @@ class LoopConfig:
             ``"maxherding"`` (by static features, see :mod:`autoal.loop.cold_start`), or ``"labelled"`` (what the
             data come with, where people answer; ``n_init`` counts nothing then).
         epochs: Upper bound of epochs per round.
+        steps_per_epoch: Optimiser steps of an epoch, for which the labelled samples are cycled; None: one pass.
         batch_size: Global training batch size.
         eval_batch_size: Batch size per rank of pool passes and evaluations.
         stop_train_acc: Stop a round when an epoch's running training accuracy reaches it; None: never.
@@ -38,6 +39,7 @@ class LoopConfig:
     n_rounds: Whole
     init: Literal["random", "class_balanced", "typiclust", "maxherding", "labelled"] = "random"
     epochs: Count = 100
+    steps_per_epoch: Count | None = None
     batch_size: Count = 64
     eval_batch_size: Count = 1024
     stop_train_acc: Annotated[float, Range(0, 1, "(]")] | None = None

@@ -44,13 +44,14 @@ class Validation:
         if self._loop.patience is None and not self._loop.keep_best and not self._watched:
             return False
         self._data.world.sync_buffers(module)
-        found = self.evaluate(module.net)
+        net = module.round_net
+        found = self.evaluate(net)
         assert found is not None, "LoopConfig asks for validation labels with these rules"
         self.last = found
         if found.accuracy > self._best["acc"]:
             weights = None
             if self._loop.keep_best:
-                weights = {k: v.detach().clone() for k, v in module.net.state_dict().items()}
+                weights = {k: v.detach().clone() for k, v in net.state_dict().items()}
             self._best = {"acc": found.accuracy, "epoch": self._data.epoch, "weights": weights}
         waited = self._data.epoch - int(self._best["epoch"])
         return self._loop.patience is not None and waited >= self._loop.patience

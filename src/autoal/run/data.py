@@ -66,6 +66,7 @@ def build_data(
         spread_from=int(placing.spread_from_mib * 2**20),
         oracle=Oracle if people is None else People,
         splits=splits,
+        steps_per_epoch=loop.steps_per_epoch,
     )
     data.setup()
     check_initial(loop.init, data.oracle)

@@ -46,13 +46,15 @@ from autoal.query.registry import build as build_strategy
 from autoal.run.data import build_data, check_strategy
 from autoal.run.lost import blame, say_lost
 from autoal.run.machine import check_stamp, machine, take_threads
-from autoal.run.summary import summary
+from autoal.run.summary import summary, training_text
 from autoal.rundir.checkpoints import Found, find_checkpoint
 from autoal.rundir.directory import RunDir
 from autoal.rundir.recipe import recipe_hash
 from autoal.rundir.state import mark_failed
 from autoal.training.callbacks import build_callbacks, check_callbacks
+from autoal.training.hooks import join_hooks
 from autoal.training.lit import LitClassifier
+from autoal.training.method import build_method
 from autoal.training.optim import OptimizerRecipe
 from autoal.training.task import Task
 from autoal.training.trainer import build_trainer
@@ -130,6 +132,8 @@ class Experiment:
         strategy = build_strategy(cfg["strategy"])
         recipe = OptimizerRecipe(cfg["optimizer"], loop.epochs)
         recipe.check_precision(placing.precision)
+        method = build_method(cfg["training"])
+        method.check_precision(placing.precision)
         plan_backbone(cfg["backbone"])
         build_loggers(cfg["logger"])
         callbacks = build_callbacks(cfg["callbacks"])
@@ -140,7 +144,8 @@ class Experiment:
         task = Task(
             factory, recipe, data, seed, loop.epochs, loop.stop_train_acc, sync_batchnorm=placing.sync_batchnorm
         )
-        module = LitClassifier(task.initial_net(), recipe, strategy.training_hook(task))
+        hook = join_hooks([method.hook(task), strategy.training_hook(task)])
+        module = LitClassifier(task.initial_net(), recipe, hook)
         strategy.check(module.net)
         recipe.optimizer(module.net.parameters())  # some optimisers refuse some networks
         again = to_name_again(trust)
@@ -331,8 +336,9 @@ class Experiment:
         return self.show and self._main
 
     def _callback(self, stop: StopRequest, watch: Watch | None = None) -> ActiveLearning:
+        training = training_text(self.config)
         title = f"{self.config['dataset']['name']}, {self.strategy.name}, seed {self.task.seed}"
-
+        title += f"\n{training}" if training else ""
         files = FileListener(title, self.strategy.write_figures)
         self.listeners = [files, *build_loggers(self.config["logger"])] if self._main else []
         view = make_view(show=self._shown)

@@ -6,8 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoal.analysis.curves import aubc
+from autoal.config.root import SUPERVISED
 from autoal.rundir.directory import git_commit, versions
 from autoal.rundir.recipe import recipe_hash
+
+
+def training_text(config: Mapping[str, Any]) -> str:
+    """Return what a curve must say of its training: the method and the steps of a round; empty: supervised.
+
+    Example:
+        >>> training_text({"training": {"name": "fixmatch"}, "loop": {"epochs": 100, "steps_per_epoch": 300}})
+        'fixmatch, 30000 steps a round'
+    """
+    training, loop = config.get("training") or SUPERVISED, config["loop"]
+    if training == SUPERVISED:
+        return ""
+    steps = loop.get("steps_per_epoch")
+    length = f", {steps * loop['epochs']} steps a round" if steps else f", {loop['epochs']} epochs a round"
+    return f"{training['name']}{length}"
 
 
 def summary(
@@ -32,12 +48,14 @@ def summary(
     """
     accuracies = [r["test_acc"] for r in rows]
     labels = [r["n_labeled"] for r in rows]
+    training = training_text(config)
     return {
         "status": status,
         "message": message,
         "dataset": config["dataset"]["name"],
         "backbone": config["backbone"]["name"],
         "strategy": strategy,
+        **({"training": training} if training else {}),
         "seed": config["seed"],
         "recipe": recipe_hash(config),
         "final_acc": accuracies[-1] if accuracies else None,

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from autoal.config.root import SUPERVISED
+
 RECIPE_GROUPS = ("dataset", "backbone", "optimizer", "loop")
 RECIPE_TRAINER_KEYS = (
     *("precision", "gradient_clip_val", "gradient_clip_algorithm"),
@@ -14,6 +16,9 @@ RECIPE_TRAINER_KEYS = (
 )
 NEUTRAL = {"gradient_clip_algorithm": (None, "norm"), "accumulate_grad_batches": (None, 1)}
 """Values of trainer keys at which they change nothing."""
+
+ABSENT: dict[str, dict[str, Any]] = {"loop": {"steps_per_epoch": None}, "optimizer": {"decay": "all"}}
+"""Keys that came later, and the value at which they change nothing: hashes of earlier runs stay what they were."""
 
 NOT_RECIPE = {
     "dataset": ("cache", "workers", "verify", "allow_outside"),
@@ -32,7 +37,13 @@ def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
     recipe: dict[str, Any] = {}
     for group in RECIPE_GROUPS:
         skip = NOT_RECIPE.get(group, ())
-        recipe[group] = {k: v for k, v in dict(config[group]).items() if k not in skip}
+        later = ABSENT.get(group, {})
+        recipe[group] = {
+            k: v for k, v in dict(config[group]).items() if k not in skip and not (k in later and v == later[k])
+        }
+    training = config.get("training") or SUPERVISED
+    if training != SUPERVISED:
+        recipe["training"] = dict(training)
     if config.get("features") is not None:
         recipe["features"] = {"path": config["features"]}
     callbacks = {name: value for name, value in (config.get("callbacks") or {}).items() if _may_change(value)}

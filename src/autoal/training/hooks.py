@@ -1,7 +1,8 @@
-"""Training hooks: the one way in which a strategy changes how the classifier is trained.
+"""Training hooks: the one way in which a strategy or a ``training`` config changes how the classifier is trained.
 
 A strategy returns a hook from :meth:`QueryStrategy.training_hook
-<autoal.query.contract.QueryStrategy.training_hook>`; the experiment makes it a part of
+<autoal.query.contract.QueryStrategy.training_hook>`, a training method from :meth:`TrainingMethod.hook
+<autoal.training.method.TrainingMethod.hook>`; the experiment joins them and makes them a part of
 :class:`~autoal.training.lit.LitClassifier`. ``docs/training_hooks.md`` shows how to write one.
 """
 
@@ -25,7 +26,7 @@ Samples = tuple[Tensor, Tensor]
 
 
 class TrainingHook(nn.Module):
-    """What a strategy adds to the classifier's training. Every method but the constructor may stay as it is.
+    """What is added to the classifier's training. Every method but the constructor may stay as it is.
 
     A hook is a module, so its parameters and buffers live on the classifier's device and in the checkpoint.
     Other state (an optimiser's) goes through :meth:`torch.nn.Module.get_extra_state`, in types that a
@@ -53,6 +54,17 @@ class TrainingHook(nn.Module):
         """
         return None
 
+    def joint_forward(self, net: Classifier, batch: Batch) -> ClassifierOutput | None:
+        """Run the batch through the classifier together with rows of the hook's own, or return None.
+
+        Batch statistics are then those of all rows. :meth:`extra_loss` of the same batch follows. Of several
+        hooks, one at most may do it.
+
+        Returns:
+            What the classifier said about the batch alone, with gradients.
+        """
+        return None
+
     def extra_loss(self, net: Classifier, batch: Batch, output: ClassifierOutput) -> Tensor | None:
         """Return a term to add to the loss of a batch, or None.
 
@@ -63,6 +75,16 @@ class TrainingHook(nn.Module):
             net: The classifier under training.
             batch: This rank's share of the batch.
             output: What the classifier said about it, with gradients.
+        """
+        return None
+
+    def on_step_end(self, net: Classifier) -> None:
+        """End an optimiser step, on every rank; ``net`` has its new weights."""
+
+    def round_net(self) -> Classifier | None:
+        """Return the network that stands for the round in evaluations and queries; None: the one under training.
+
+        Of several hooks, one at most may have one. At the end of a round its weights become the classifier's.
         """
         return None
 
@@ -108,10 +130,25 @@ class HookList(TrainingHook):
         first[1:] = ids[1:] != ids[:-1]
         return ids[first], targets[first]
 
+    def joint_forward(self, net: Classifier, batch: Batch) -> ClassifierOutput | None:
+        """Return what the one hook that asks the classifier has found."""
+        found = (hook.joint_forward(net, batch) for hook in self._all())
+        return next((output for output in found if output is not None), None)
+
     def extra_loss(self, net: Classifier, batch: Batch, output: ClassifierOutput) -> Tensor | None:
         """Return the sum of the terms."""
         terms = [t for t in (hook.extra_loss(net, batch, output) for hook in self._all()) if t is not None]
         return torch.stack(terms).sum() if terms else None
+
+    def on_step_end(self, net: Classifier) -> None:
+        """End a step in each."""
+        for hook in self._all():
+            hook.on_step_end(net)
+
+    def round_net(self) -> Classifier | None:
+        """Return the network of the one hook that has one."""
+        nets = (hook.round_net() for hook in self._all())
+        return next((net for net in nets if net is not None), None)
 
     def on_round_end(self) -> dict[str, float]:
         """Return the numbers of all."""

@@ -25,7 +25,7 @@ class LitClassifier(pl.LightningModule):
     Args:
         net: The network.
         recipe: Optimiser and schedule.
-        hook: What the strategy adds to the training, or None.
+        hook: What ``training`` and the strategy add, or None.
     """
 
     def __init__(self, net: Classifier, recipe: OptimizerRecipe, hook: TrainingHook | None = None) -> None:
@@ -39,7 +39,8 @@ class LitClassifier(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the weighted loss of a batch."""
-        loss, out = training_loss(self.net, batch)
+        seen_already = None if self.hook is None else self.hook.joint_forward(self.net, batch)
+        loss, out = training_loss(self.net, batch, seen_already)
         # All samples of a batch weigh the same, so dividing by that weight gives the plain sum of losses.
         weight = batch.weights.max().to(loss.device, torch.float64)
         total = torch.where(weight > 0, loss.detach().double() / weight, 0.0)
@@ -52,6 +53,17 @@ class LitClassifier(pl.LightningModule):
             self._hook_seconds += time.perf_counter() - start
             loss = loss if extra is None else loss + extra
         return loss
+
+    @property
+    def round_net(self) -> Classifier:
+        """The network that is evaluated and asked: the one under training, or a hook's average of it."""
+        other = None if self.hook is None else self.hook.round_net()
+        return self.net if other is None else other
+
+    def settle(self) -> None:
+        """Make the round's network the classifier; its training is over."""
+        if self.round_net is not self.net:
+            self.net.load_state_dict(self.round_net.state_dict())
 
     def _count(self, batch_idx: int | None, sums: Tensor) -> None:
         """Note a batch's sums; an optimiser that looks at a batch several times counts its last look."""

@@ -21,9 +21,8 @@ class OptimizerRecipe:
     """How a network's parameters are updated: the same for every network of one experiment.
 
     Args:
-        config: An ``optimizer`` config: ``_target_`` and arguments of a torch optimiser, and ``name``,
-            ``schedule`` (constant, cosine or multistep), ``warmup_epochs``, ``milestones`` (epochs) and
-            ``gamma`` (factor at each milestone).
+        config: An ``optimizer`` config: ``_target_`` and arguments of a torch optimiser, and those of
+            :class:`~autoal.config.training.OptimizerKeys`.
         epochs: Upper bound of epochs, the period of the cosine.
 
     Attributes:
@@ -40,6 +39,7 @@ class OptimizerRecipe:
         self.warmup_epochs = keys.warmup_epochs
         self.milestones = sorted(keys.milestones or ())
         self.gamma = keys.gamma
+        self.decay = keys.decay
         self.epochs = epochs
         kind = torch.optim.Optimizer
         self._plan = plan("optimizer", rest, kind, ("params",), OPTIMIZER_RANGES, OptimizerKeys)
@@ -85,6 +85,8 @@ class OptimizerRecipe:
             return (epoch + 1) / (self.warmup_epochs + 1)
         if self.schedule == "cosine":
             return 0.5 * (1.0 + math.cos(math.pi * min(epoch, self.epochs) / self.epochs))
+        if self.schedule == "cosine_7_16":
+            return math.cos(math.pi * 7 * min(epoch, self.epochs) / (16 * self.epochs))
         if self.schedule == "multistep":
             return self.gamma ** sum(epoch >= m for m in self.milestones)
         return 1.0
@@ -92,7 +94,12 @@ class OptimizerRecipe:
     def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Make the optimiser of some parameters; frozen ones are left out."""
         trainable = [p for p in parameters if p.requires_grad]
-        optimizer: torch.optim.Optimizer = self._plan.build(params=trainable)
+        groups: list[dict[str, Any]] = []
+        if self.decay == "weights":
+            # Biases, and scale and shift of a normalisation, have one dimension.
+            matrices, flat = [p for p in trainable if p.ndim >= 2], [p for p in trainable if p.ndim < 2]
+            groups = [g for g in ({"params": matrices}, {"params": flat, "weight_decay": 0.0}) if g["params"]]
+        optimizer: torch.optim.Optimizer = self._plan.build(params=groups or trainable)
         return optimizer
 
     def scheduler(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:

@@ -40,14 +40,25 @@ class FitResult:
     steps: int
 
 
-def training_loss(net: Classifier, batch: Batch) -> tuple[Tensor, ClassifierOutput]:
+def dropout_seed(batch: Batch) -> int:
+    """Return the seed of a batch's dropout masks."""
+    return stream_seed(batch.epoch_key, "dropout")
+
+
+def training_loss(
+    net: Classifier, batch: Batch, output: ClassifierOutput | None = None
+) -> tuple[Tensor, ClassifierOutput]:
     """Return the weighted cross-entropy of a batch and the outputs it came from.
 
     The weights make the mean over ranks of this sum the mean over the global batch.
+
+    Args:
+        net: The classifier.
+        batch: This rank's share of the batch.
+        output: What the classifier says about it, where it has been asked already.
     """
     device = next(net.parameters()).device
-    key = DropoutKey(stream_seed(batch.epoch_key, "dropout"), batch.ids.to(device))
-    out = net(batch.inputs, key)
+    out = output or net(batch.inputs, DropoutKey(dropout_seed(batch), batch.keys.to(device)))
     loss = nn.functional.cross_entropy(out.logits, batch.targets.to(device), reduction="none")
     return (loss * batch.weights.to(loss)).sum(), out
 
@@ -122,7 +133,8 @@ class Task:
         net.train()
         for epoch in range(1, self.epochs + 1):
             correct = torch.zeros((), dtype=torch.float64, device=self.device)
-            for raw in self.data.train_loader(ids, targets, stream, epoch - 1):
+            loader = self.data.train_loader(ids, targets, stream, epoch - 1)
+            for raw in loader:
                 batch = self.data.to_network(raw._replace(inputs=raw.inputs.to(self.device)), network_dtype(net))
                 look = _Look(net, batch, optimizer, world, mixed)
                 if self.optimizer.full_batch:
@@ -135,7 +147,7 @@ class Task:
                 if max_steps is not None and steps >= max_steps:
                     break
             scheduler.step()
-            accuracy = float(world.sum(correct)) / len(ids)
+            accuracy = float(world.sum(correct)) / loader.samples
             if progress is not None:
                 progress(epoch, self.epochs)
             done = (max_steps is not None and steps >= max_steps) or reached_optimum(optimizer)
