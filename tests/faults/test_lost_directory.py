@@ -55,6 +55,7 @@ def test_an_error_at_the_end_still_leaves_a_summary(tmp_path: Path) -> None:
     assert json.loads((run_dir / "summary.json").read_text())["status"] == "failed"
 
 
+@pytest.mark.slow
 def test_a_pipe_that_closes_does_not_end_a_run(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "here")
     settings = " ".join((*lives.TINY, "loop.n_rounds=2", "strategy=random", "paths.run_dir=run"))
@@ -63,6 +64,7 @@ def test_a_pipe_that_closes_does_not_end_a_run(tmp_path: Path) -> None:
     assert json.loads((shell.folder / "run" / "summary.json").read_text())["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_stops_and_saves(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     command = [sys.executable, "train.py", *lives.TINY, "loop.n_rounds=60", f"paths.run_dir={run_dir}"]

@@ -24,7 +24,7 @@ def ordered_draws(x, n, first, weights):
     return out
 
 
-@pytest.mark.parametrize("pending", [1, 96])
+@pytest.mark.parametrize("pending", [pytest.param(1, marks=pytest.mark.slow), 96])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_distribution_is_exactly_d2(monkeypatch, pending, weighted):
     # With 96 the bounds are never refreshed, so everything rests on the rejection step.

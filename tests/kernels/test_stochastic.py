@@ -24,7 +24,7 @@ def chances(form, beta):
 
 
 @pytest.mark.parametrize("form", ["power", "softmax", "softrank"])
-@pytest.mark.parametrize("beta", [1.0, 2.5])
+@pytest.mark.parametrize("beta", [1.0, pytest.param(2.5, marks=pytest.mark.slow)])
 def test_batches_have_the_chances_of_sampling_without_replacement(form, beta):
     weight, trials = chances(form, beta), 1500
     expected = {}

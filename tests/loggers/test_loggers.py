@@ -15,6 +15,7 @@ from tests.loggers.offline import parts
 from tests.loggers.tiny import run_tiny
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_same_names(root: Path, tmp_path: Path) -> None:
     event = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     summary = run_tiny(root, tmp_path / "run", "logger=[csv,tensorboard]")
