@@ -33,12 +33,13 @@ MARKS = (
     (r"make study STUDY=digits_study .*", "is every strategy with ten seeds: hours"),
     (r"python -m experiments\.(autoal|baselines)_study\.run --settings digits.*", "is hundreds of runs: hours"),
     (r"python -m experiments\.autoal_study\.develop", "is 400 runs when its results are not there: an hour"),
+    (r"python -m experiments\.autoal_study\.offline\..*", "measures for hours, on frozen features"),
     (r"make bench", "times kernels against their peers for the better part of an hour"),
     (r"python -m experiments\.benchmarks\.\w+.*", "is a benchmark of several minutes"),
     (r"python -m experiments\.readme --run", "is three whole runs, as is make run, and rewrites the README"),
     (r"python train\.py -m strategy=random,badge,autoal seed=0,1,2", "is nine whole runs; a 2x2 sweep is run"),
     (r"python train\.py -m strategy=random,badge seed=0,1,2", "is six whole runs; a 2x2 sweep is run"),
-    (r"python train\.py -m strategy=autoal,autoal_equal,.* seed=0,1,2", "is twelve whole runs"),
+    (r"python train\.py -m strategy=autoal,autoal_\w+,.* seed=0,1,2", "is twelve whole runs"),
     (r"python train\.py -m hydra/launcher=local_pool .*", "is nine whole runs; tests/loggers runs the pool"),
 )
 """(What the whole command matches, why it is not run); the first that fits counts."""

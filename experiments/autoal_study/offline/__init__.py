@@ -1,0 +1,1 @@
+"""Development without Lightning: query rules on frozen features, for choices; claims come from whole runs."""
