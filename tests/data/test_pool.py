@@ -22,6 +22,16 @@ def test_sets_partition_the_pool() -> None:
     assert pool.labels(torch.tensor([7, 2])).tolist() == [1, 2]
 
 
+def test_what_was_taken_out_can_come_back() -> None:
+    pool = Pool(6, excluded=torch.tensor([5]))
+    bought(pool, [1])
+    pool.exclude(torch.tensor([0, 1, 2]))
+    assert pool.unlabelled.tolist() == [3, 4]
+    pool.readmit(torch.tensor([0, 1, 3]))
+    assert pool.unlabelled.tolist() == [0, 3, 4]
+    assert pool.labelled.tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("ids", "message"),
     [

@@ -171,6 +171,32 @@ def test_a_corrected_label_counts_from_the_next_round_on(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_skipped_images_are_asked_again_if_somebody_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    story = Story(tmp_path, "oracle.spare=0.1", "loop.n_query=4", "loop.n_rounds=3")
+    for name in sorted(story.truth)[68:]:
+        (story.images / name).unlink()  # 56 labels in round 0, then 12: the skipped ones are needed at the end
+    story.part(resume=False)
+    query = Desk(story.run_dir).queries()[0]
+    skipped = {query.items[0].id, query.items[45].id}
+    story.answer(lambda a: {"action": "skip"} if a.id in skipped else {"label": story.truth[a.id]})
+    assert main(["ingest", str(story.run_dir), "--requeue-skips"]) == 75
+    assert "0 skipped images" in capsys.readouterr().out, "the open query's spares have their places"
+    story.answer()
+    story.part()
+    assert main(["ingest", str(story.run_dir), "--requeue-skips"]) == 75
+    assert "2 skipped images" in capsys.readouterr().out
+    while story.answer():
+        summary = story.part()
+    assert summary["status"] == "finished"
+    assert skipped <= {p["path"] for p in story.bought}
+    assert len(story.bought) == 68
+    assert main(["ingest", str(story.run_dir), "--requeue-skips"]) == 0
+    assert "0 skipped images" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_a_pool_begins_with_the_labels_that_there_are(tmp_path: Path) -> None:
     story = Story(tmp_path)
     known = dict(sorted(story.truth.items())[:25])

@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--partial", action="store_true", help="what is answered is enough: the run goes on with it"
     )
+    parser.add_argument(
+        "--requeue-skips", action="store_true", help="what was skipped in earlier queries may be asked again"
+    )
     parser.add_argument("--dry-run", action="store_true", help="check alone")
     parser.add_argument("--root", type=Path, help="data directory (default: the run's)")
 
@@ -74,6 +77,8 @@ def _once(args: argparse.Namespace, place: Place) -> int:
         print(f"{path}: {len(answers)} answers, {n} new{' (dry run: none taken)' if args.dry_run else ''}")
     if args.source == "labelstudio":
         _from_server(args, place)
+    if args.requeue_skips and not args.dry_run:
+        print(f"{place.desk.requeue()} skipped images of earlier queries may be asked again")
     if args.partial and not args.dry_run:
         place.desk.close()
     standing = place.latest()

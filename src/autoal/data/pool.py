@@ -72,9 +72,14 @@ class Pool:
         return int((self._labels >= 0).sum())
 
     def exclude(self, ids: Tensor) -> None:
-        """Take unlabelled samples out of the pool for good; others stay what they are."""
+        """Take unlabelled samples out of the pool; others stay what they are."""
         unlabelled = ids[self._state[ids] == UNLABELLED]
         self._state[unlabelled] = EXCLUDED
+
+    def readmit(self, ids: Tensor) -> None:
+        """Put excluded samples back into the pool; others stay what they are."""
+        excluded = ids[self._state[ids] == EXCLUDED]
+        self._state[excluded] = UNLABELLED
 
     def relabel(self, ids: Tensor, labels: Tensor) -> None:
         """Correct bought labels.

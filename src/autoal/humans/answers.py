@@ -97,6 +97,20 @@ class Desk:
             line = {"schema": SCHEMA, "query": name, "action": "close", "time": self.clock()}
             self.journal.append(lambda there: [] if any(_closes(a, name) for a in there) else [line])
 
+    def requeue(self) -> int:
+        """Take back every skip that settled an item of an earlier query, so that it may be asked again.
+
+        Returns:
+            How many items there are.
+        """
+        answers = self.answers()
+        said = current(answers)
+        skipped = {asked.id for query in self.queries()[:-1] for asked in standing(query, answers).skipped}
+        self.take(
+            [{"id": item, "action": "retract", "annotator": who} for item in sorted(skipped) for who in said[item]]
+        )
+        return len(skipped)
+
     def _fresh(
         self, there: Sequence[Mapping[str, Any]], checked: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:

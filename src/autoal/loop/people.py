@@ -66,6 +66,7 @@ class PeoplePurchases(Purchases):
         """Return the ledger's lines with the labels that count in this round, and tell the oracle."""
         purchases = super()._recorded()
         self._load()
+        self._readmit()
         revised: dict[int, int] = {}
         if self._data.world.is_main:
             revised = {
@@ -96,6 +97,18 @@ class PeoplePurchases(Purchases):
         if self._data.world.is_main:
             read = {query.round: query for query in self._desk.queries()}, self._desk.answers()
         self._queries, self._answers = self._data.world.broadcast(read)
+
+    def _readmit(self) -> None:
+        """Put what was skipped once and is no skip any more back into the pool."""
+        said = current(self._answers)
+        again = [
+            asked.item
+            for query in self._queries.values()
+            if query.round <= self._data.round
+            for asked in query.items
+            if outcome(said.get(asked.id, {}), query.overlap, query.min_agree).state != "skip"
+        ]
+        self._data.pool.readmit(torch.tensor(again, dtype=torch.int64))
 
     # --- asking ----------------------------------------------------------------------------------------
 
