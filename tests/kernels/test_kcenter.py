@@ -5,6 +5,7 @@ from sklearn.decomposition import PCA
 
 from autoal.errors import AutoALError
 from autoal.kernels import kcenter, kcenter_pca
+from autoal.kernels.geometry import Points
 
 from .oracles import greedy_k_center
 
@@ -69,6 +70,21 @@ def test_labelled_samples_may_have_another_type():
 def test_few_passes():
     x = clustered(8000, 16, dtype=torch.float32)
     assert kcenter(x, 400).log["passes"] <= 12
+
+
+def test_rows_near_a_centre_are_not_looked_at_again(monkeypatch):
+    rows = 0
+    nearest_of = Points.nearest_of
+
+    def counted(self, index, centres):
+        nonlocal rows
+        rows += index.numel() * centres.n
+        return nearest_of(self, index, centres)
+
+    monkeypatch.setattr(Points, "nearest_of", counted)
+    x = clustered(8000, 16, dtype=torch.float32)
+    kcenter(x, 400)
+    assert 0 < rows < 0.5 * 8000 * 400
 
 
 def test_equidistant_rows_need_few_passes():

@@ -81,6 +81,10 @@ class Distributions:
         bound = (_EPS * torch.finfo(self.dtype).eps) * (logp.abs().amax(1) + logq.abs().amax())
         return ((values + own) / 2).clamp_(min=0), bound
 
+    def nearest_of(self, rows: Tensor, centres: Distributions) -> tuple[Tensor, Tensor]:
+        """The same for some rows."""
+        return self.take(rows).nearest(0, rows.numel(), centres)
+
     def cross(self, centres: Distributions, wide: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Rounded divergences ``(n, k)`` of a slice, and the bounds of their errors."""
         (p, logp), (q, logq) = (
@@ -102,7 +106,7 @@ def cdal(
     logits: Tensor,
     n: int,
     labelled_logits: Tensor | None = None,
-    cache_size: int = 1024,
+    cache_size: int = 512,
     progress: Progress | None = None,
 ) -> Picks:
     r"""Pick the samples whose predicted class distributions are farthest from labelled and picked ones.

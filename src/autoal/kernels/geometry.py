@@ -44,6 +44,9 @@ class Geometry(Protocol):
     def nearest(self, low: int, high: int, centres: Self) -> tuple[Tensor, Tensor]:
         """For each row of a block: squared distance to the nearest centre, and by how much it may be wrong."""
 
+    def nearest_of(self, rows: Tensor, centres: Self) -> tuple[Tensor, Tensor]:
+        """The same for some rows, ``(m,)`` int64."""
+
     def cross(self, centres: Self, wide: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Rounded squared distances ``(n, k)`` of a slice to ``k`` centres.
 
@@ -129,6 +132,10 @@ class Points:
         values = torch.addmm(centres.norms, self.rows(low, high), centres.rows(0, centres.n).T, alpha=-2).amin(1)
         values = (values + norms).clamp_(min=0)
         return values, slack(values, norms, self.EPS)
+
+    def nearest_of(self, rows: Tensor, centres: Points) -> tuple[Tensor, Tensor]:
+        """The same for some rows."""
+        return self.take(rows).nearest(0, rows.numel(), centres)
 
     def cross(self, centres: Points, wide: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Rounded squared distances ``(n, k)`` of a slice, and the bounds of their errors."""
@@ -222,6 +229,10 @@ class GradientEmbeddings:
         values = torch.add(centres.norms, inner, alpha=-2, out=inner).amin(1)
         values = (values + norms).clamp_(min=0)
         return values, slack(values, norms, self.EPS + _confidence(r))
+
+    def nearest_of(self, rows: Tensor, centres: GradientEmbeddings) -> tuple[Tensor, Tensor]:
+        """The same for some rows."""
+        return self.take(rows).nearest(0, rows.numel(), centres)
 
     def cross(self, centres: GradientEmbeddings, wide: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Rounded squared distances ``(n, k)`` of a slice, and the bounds of their errors."""

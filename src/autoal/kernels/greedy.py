@@ -2,8 +2,9 @@
 
 Distances to the nearest centre only shrink as centres are added, so old distances are upper bounds. The rows
 with the largest bounds form a cache; inside it distances are kept up to date, and as long as its best row is
-farther than the best *bound* outside, that row is the farthest of all. Only when the cache is exhausted does one
-matrix product against all centres chosen meanwhile bring the bounds of all rows up to date.
+farther than the best *bound* outside, that row is the farthest of all. Only when the cache is exhausted do matrix
+products with the centres chosen meanwhile bring bounds up to date, and only those of rows whose old bound would
+put them into the next cache: a row near a centre is not looked at again until the radius has come down to it.
 
 Products round, and differently from place to place. They only ever say between which limits a distance lies;
 where two rows could both be the farthest, the arithmetic of :mod:`autoal.kernels.ties` decides, and of equally far
@@ -23,7 +24,9 @@ from autoal.kernels.geometry import G
 from autoal.kernels.nearest import Nearest
 from autoal.kernels.ties import TIE
 
-CACHE_SIZE = 1024
+CACHE_SIZE = 512
+_STEPS = 16
+"""In how many steps all rows would be brought up to date."""
 
 
 class Traversal:
@@ -33,7 +36,7 @@ class Traversal:
         index: ``(n,)`` int64 unique rows in order of choice, on the CPU.
         distance: ``(n,)`` float64 squared distance to the nearest centre at the moment of choice. For a first row
             that was given, the largest distance of any row from it.
-        passes: How many times all rows were read.
+        passes: How many times the cache was filled; each reads the rows that may still be the farthest.
     """
 
     def __init__(self, n: int) -> None:
@@ -159,7 +162,7 @@ def farthest_first(
         centres: Rows of the same geometry that are centres from the start, or ``None``.
         first: The first row; needed exactly when there are no centres.
         cache_size: How many rows are kept up to date at a time; changes speed, not the result.
-        progress: Called with (picks made, n) after every pass over the rows.
+        progress: Called with (picks made, n) whenever the cache is filled.
 
     Returns:
         The picks. Of equally far rows the lower one is chosen; when every remaining row repeats a centre the rest
@@ -191,7 +194,7 @@ def farthest_first(
         taken[chosen] = True
         if done == n:
             break
-        known.add(space.take(chosen))
+        known.defer(space.take(chosen))
     if done < n:
         free = (~taken).nonzero().squeeze(1)
         out.index[done:] = free[: n - done].cpu()
@@ -202,12 +205,11 @@ def farthest_first(
 
 def _cache(known: Nearest[G], size: int, taken: Tensor) -> _Cache[G]:
     """The rows that may be the farthest, with exact distances; at least one of them is."""
-    known.high[taken] = -1
-    rows = torch.topk(known.high, min(size, known.space.n)).indices
-    rows = rows[~taken[rows]]
+    rows = _top(known, size, taken)
     best = torch.zeros((), dtype=torch.float64, device=known.space.device)
     while rows.numel():
         best = torch.maximum(best, known.settle(rows).max())
+        known.refresh(((known.high >= best - TIE * best) & ~taken).nonzero().squeeze(1))
         # Rows that may be as far as the best one have to be known exactly too, or rounding would decide.
         unsure = (known.high >= best - TIE * best) & (known.high > 0) & (known.seen < known.centres.n) & ~taken
         rows = unsure.nonzero().squeeze(1)
@@ -224,3 +226,22 @@ def _cache(known: Nearest[G], size: int, taken: Tensor) -> _Cache[G]:
     order = torch.sort(torch.where(value >= best - TIE * best, best, value), descending=True, stable=True).indices
     inside, rivals = order[:size].sort().values, order[size:]
     return _Cache(known.space, rows[inside], value[inside], outside, rows[rivals], value[rivals])
+
+
+def _top(known: Nearest[G], size: int, taken: Tensor) -> Tensor:
+    """The rows with the largest limits, brought up to date, of those that are not taken."""
+    known.high[taken] = -1
+    size = min(size, known.space.n)
+    step = max(size, known.space.n // _STEPS)
+    while True:
+        fresh = known.known == known.centres.n
+        last = torch.topk(known.high.masked_fill(~fresh, -1), size).values[-1]
+        old = (~fresh & (known.high > last)).nonzero().squeeze(1)
+        if not old.numel():
+            break
+        if old.numel() > step:
+            # As these fall, the limit of the cache rises, and some of the others need no product any more.
+            old = old[torch.topk(known.high[old], step).indices]
+        known.refresh(old.sort().values)
+    rows = torch.topk(known.high, size).indices
+    return rows[~taken[rows]]

@@ -18,15 +18,15 @@ def kcenter(
     embeddings: Tensor,
     n: int,
     labelled: Tensor | None = None,
-    cache_size: int = 1024,
+    cache_size: int = 512,
     progress: Progress | None = None,
 ) -> Picks:
     r"""Pick, one after the other, the sample farthest from every labelled and every picked sample.
 
     Sener, Savarese, *Active Learning for Convolutional Neural Networks: A Core-Set Approach*, ICLR 2018,
     algorithm 1: :math:`u = \arg\max_{i} \min_{j \in s} \|x_i - x_j\|`. The result is that of the plain greedy
-    algorithm in float64, of equally far samples the lowest row, in a few passes over the features and without an
-    N x N matrix.
+    algorithm in float64, of equally far samples the lowest row, in a few passes over those features that may still
+    be the farthest, and without an N x N matrix.
 
     Args:
         embeddings: ``(N, D)`` pool, any floating type; float16 and bfloat16 are computed in float32.
@@ -38,8 +38,8 @@ def kcenter(
 
     Returns:
         The picks; the score is the Euclidean distance to the nearest centre when the sample was chosen (for a
-        first pick without labelled samples, the largest distance of any sample from it). Logs ``passes`` over the
-        pool and ``radius``, the distance of the last pick.
+        first pick without labelled samples, the largest distance of any sample from it). Logs ``passes`` over what
+        may still be the farthest, and ``radius``, the distance of the last pick.
 
     Raises:
         AutoALError: If shapes, values, n or the cache's size are not usable.
@@ -80,7 +80,7 @@ def kcenter_pca(
     n: int,
     labelled: Tensor | None = None,
     components: int = 50,
-    cache_size: int = 1024,
+    cache_size: int = 512,
     progress: Progress | None = None,
 ) -> Picks:
     """Run :func:`kcenter` on the leading principal components of pool and labelled samples together.

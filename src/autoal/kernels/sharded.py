@@ -89,6 +89,15 @@ class Sharded(Generic[L]):
         value, slack = self._world.sum(block).unbind(1)
         return value.to(self.dtype), slack.to(self.dtype)
 
+    def nearest_of(self, rows: Tensor, centres: L) -> tuple[Tensor, Tensor]:
+        """The same for some rows, each computed by the rank that has it."""
+        mine = rows % self._world.size == self._world.rank
+        found = self.local.nearest_of(rows[mine] // self._world.size, centres)
+        out = torch.zeros(rows.numel(), 2, dtype=torch.float64, device=self.device)
+        out[mine] = torch.stack([part.double() for part in found], 1)
+        value, slack = self._world.sum(out).unbind(1)
+        return value.to(self.dtype), slack.to(self.dtype)
+
     def locally(self, rows: Tensor, exact: Callable[[Tensor], Tensor]) -> Tensor:
         """Numbers of some rows, ``(m,)`` float64 on every rank, each computed by the rank that has the row."""
         mine = rows % self._world.size == self._world.rank
@@ -127,7 +136,7 @@ def sharded_kcenter(
     n: int,
     world: World,
     labelled: Tensor | None = None,
-    cache_size: int = 1024,
+    cache_size: int = 512,
     progress: Progress | None = None,
 ) -> Picks:
     """Run :func:`autoal.kernels.kcenter` on embeddings that are spread over ranks.
