@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from autoal.analysis.curves import labels_to_reach
 from autoal.analysis.report import Options, make_report
 from tests.analysis.trees import write_run, write_tree
 
@@ -94,7 +96,7 @@ def test_curves_are_drawn_and_nothing_is_fetched(opened: Any) -> None:
     assert sorted(names) == ["autoal", "badge", "entropy", "margin", "random"]
     # Through the whole page, so that charts further down are drawn too.
     charts = opened.find_elements("css selector", ".chart")
-    assert len(charts) == 8
+    assert len(charts) == 10
     for chart in charts:
         opened.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", chart)
         wait(opened, f"return document.getElementById('{chart.get_attribute('id')}').hasAttribute('data-drawn')")
@@ -153,6 +155,27 @@ def test_tables_sort(opened: Any) -> None:
     assert header[area].find_element("xpath", "..").get_attribute("aria-sort") == "descending"
     header[area].click()
     assert [float(text) for text in column(opened, "results-table", area)] == sorted(values)
+
+
+def test_labels_for_an_accuracy_that_the_reader_types_in(opened: Any) -> None:
+    field = opened.find_element("id", "reach")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", field)
+
+    def wanted(text: str) -> dict[str, str]:
+        field.clear()
+        field.send_keys(text)
+        return dict(zip(column(opened, "reach-table", 0), column(opened, "reach-table", 1), strict=True))
+
+    assert set(wanted("99.9").values()) == {"not reached"}
+    assert set(wanted("1").values()) == {"10"}, "the first size that was measured"
+    some = wanted("60")
+    assert list(some.values()) == sorted(some.values(), key=int), "who needs the fewest stands first"
+    data = opened.execute_script("return JSON.parse(document.getElementById('data').textContent)")
+    items = next(s for s in data["settings"][0]["sections"] if s["id"] == "results")["items"]
+    curves = {c["name"]: c for c in next(i for i in items if i["type"] == "reach")["curves"]}
+    for name, text in some.items():
+        exact = labels_to_reach(curves[name]["sizes"], curves[name]["acc"], 0.6)
+        assert int(text) == math.ceil(exact)
 
 
 def test_another_setting_is_one_choice_away(opened: Any) -> None:

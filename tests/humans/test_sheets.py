@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from autoal.commands.main import main
-from autoal.humans.answers import Desk
+from autoal.humans.answers import Desk, Refused
 from autoal.humans.queries import Asked, Query, name_of
+from autoal.humans.sheets import read_answers
 
 NAMES = ("a.png", "sub/b b.png", "=1+1.png", "e\u0301.png", "f.png", "g.png")
 
@@ -205,3 +208,37 @@ def make_many(folder: Path, n: int) -> Path:
     query = name_of("uuid", 1, items)
     Query("uuid", query, 1, "margin", ("circle", "square"), {"query": n}, 1, 1, tuple(items)).write(run_dir)
     return run_dir
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_file_is_taken_whole_or_not_at_all(run_dir: Path, data: st.DataObject) -> None:
+    (run_dir / "answers.jsonl").unlink(missing_ok=True)
+    desk = Desk(run_dir)
+    kind = data.draw(st.sampled_from(["csv", "jsonl"]))
+    if kind == "csv":
+        content = b"id,label,skip\na.png,duck,\nsub/b b.png,heron,\nf.png,,unsure\n"
+    else:
+        lines = [{"id": "a.png", "label": "duck", "action": "label"}, {"id": "f.png", "action": "skip"}]
+        content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(content)))
+        cut = data.draw(st.integers(0, 6))
+        content = content[:at] + data.draw(st.binary(max_size=4)) + content[at + cut :]
+    path = run_dir.parent / f"damaged.{kind}"
+    path.write_bytes(content)
+    refused = ""
+    try:
+        answers, where = read_answers(path, "ann")
+        taken = desk.take(answers, where)
+    except Refused as error:
+        refused = str(error)
+    said = desk.answers()
+    if refused:
+        assert said == []
+        assert "\n" not in refused
+        return
+    assert len(said) == taken == len({(a["id"], a["annotator"]) for a in said})
+    assert {a["label"] for a in said if a["action"] == "label"} <= {"duck", "heron"}
+    assert {a["id"] for a in said} <= set(NAMES)
+    assert desk.take(answers, where) == 0, "twice is as good as once"
