@@ -95,6 +95,38 @@ def test_a_kill_at_an_arrow_leaves_the_old_state_or_the_new_one(
     assert len(said) == len(set(said))
 
 
+def until_corrected(cfg: dict[str, Any], run_dir: Path, truth: dict[str, str]) -> None:
+    """Live until the first query is asked, with one wrong label that is corrected before the run goes on."""
+    assert lives.live(cfg, run_dir) == 0, lives.log_of(run_dir)
+    item = next(a for a in Desk(run_dir).queries()[0].items if a.kind == "init")
+    wrong = next(name for name in Desk(run_dir).queries()[0].classes if name != truth[item.id])
+    answer_all(run_dir, {**truth, item.id: wrong})
+    assert lives.live(cfg, run_dir, resume=True) == 0, lives.log_of(run_dir)
+    Desk(run_dir).take([{"id": item.id, "label": truth[item.id], "annotator": "ann"}])
+    answer_all(run_dir, truth)
+
+
+@pytest.fixture(scope="module")
+def corrected(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    run_dir, truth = tmp_path_factory.mktemp("corrected") / "run", write_digits(images)
+    until_corrected(tiny(images), run_dir, truth)
+    live_on(tiny(images), run_dir, truth, resume=True)
+    return outcome(run_dir)
+
+
+@pytest.mark.parametrize("action", ["kill", "kill_after"])
+def test_a_kill_at_a_correction_keeps_it_once(
+    action: str, tmp_path: Path, images: Path, corrected: dict[str, Any]
+) -> None:
+    cfg, truth, run_dir = tiny(images), write_digits(images), tmp_path / "run"
+    until_corrected(cfg, run_dir, truth)
+    fault = Fault("autoal.loop.people:PeoplePurchases._revise", 1, action)
+    assert lives.live(cfg, run_dir, resume=True, faults=[fault]) == -signal.SIGKILL, lives.log_of(run_dir)
+    live_on(cfg, run_dir, truth, resume=True)
+    assert outcome(run_dir) == corrected
+    assert [line["from_round"] for line in lines(run_dir / "decisions.jsonl")] == [1]
+
+
 def post(address: str, message: dict[str, Any]) -> int:
     """Send an answer to the page; returns the status, 0 where the connection broke."""
     url = urlsplit(address)
