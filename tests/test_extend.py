@@ -98,6 +98,10 @@ def test_a_strategy_of_another_package_with_the_page_only(tmp_path: Path, shell:
     for run_dir in ("by-class", "by-config", "installed"):
         summary = json.loads((tmp_path / "my-strategies" / "runs" / run_dir / "summary.json").read_text())
         assert (summary["status"], summary["strategy"]) == ("finished", "unsure")
+    own = tmp_path / "my-strategies" / "runs" / "all-own"
+    summary = json.loads((own / "summary.json").read_text())
+    assert (summary["status"], summary["dataset"], summary["backbone"]) == ("finished", "rings", "narrow")
+    assert re.findall(r"^(\d+) labels: 0\.\d+$", (own / "lines.txt").read_text(), re.MULTILINE) == ["20", "30"]
     # The name that does not exist: where strategies are looked for.
     words = "cd my-strategies; python -c \"from autoal.query.registry import build; build('unsrue')\" 2>&1 || true"
     error = run(words, tmp_path, shell).splitlines()[-1]
