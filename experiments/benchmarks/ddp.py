@@ -1,6 +1,7 @@
 """Two processes with one thread each against one process with one thread, for the pool pass and for training.
 
     python -m experiments.benchmarks.ddp [--repeats 3] [--pool 6000]
+    python -m experiments.benchmarks.ddp --crossover
 
 Runs whole experiments (k-center, a small CNN on synthetic 32x32 colour images, CPU, gloo) and reads the times of
 their rounds. The settings take turns, and the shortest time of each counts. On a machine that others use too,
@@ -28,6 +29,7 @@ import torch
 from autoal.config.command_line import conf_dir
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
 from autoal.run.machine import machine
+from experiments.benchmarks.crossover import crossover
 
 HERE = Path(__file__).resolve().parent
 FIELDS = (
@@ -120,12 +122,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--pool", type=int, default=6000)
+    parser.add_argument("--crossover", action="store_true", help="from which size on sharing a query pays")
     parser.add_argument("--clock", default="wall", help=argparse.SUPPRESS)
     parser.add_argument("--processes", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--run-dir", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.run_dir is not None:
         rank(args)
+        return
+    if args.crossover:
+        crossover(args.repeats)
         return
     best: dict[tuple[str, str, int], float] = {}
     with tempfile.TemporaryDirectory() as folder:

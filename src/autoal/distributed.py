@@ -24,7 +24,7 @@ for as long as the others make progress.
 """
 
 
-GATHER_BYTES = 32 << 20
+GATHER_BYTES = 8 << 20
 """What a gathering of rows holds at a time besides its result."""
 
 
@@ -113,13 +113,20 @@ class World:
         Each rank's statistics come from its own share of the batches; an evaluation that is split over
         ranks needs one network.
         """
+        self._sync(module.buffers(), "the exchange of batch statistics")
+
+    def sync(self, module: nn.Module) -> None:
+        """Give every rank rank 0's parameters and buffers."""
+        self._sync((*module.parameters(), *module.buffers()), "the exchange of a network")
+
+    def _sync(self, tensors: Iterable[Tensor], what: str) -> None:
         if self.size == 1:
             return
-        with self.watch.together("the exchange of batch statistics"):
-            for buffer in module.buffers():
-                moved = buffer.detach().to(self.device)
+        with self.watch.together(what):
+            for tensor in tensors:
+                moved = tensor.detach().to(self.device)
                 torch_dist.broadcast(moved, src=0)
-                buffer.copy_(moved)
+                tensor.detach().copy_(moved)
 
     def broadcast(self, value: T) -> T:
         """Return rank 0's (picklable) value on every rank."""
@@ -157,23 +164,64 @@ class World:
         """
         if self.size == 1:
             return rows
-        shape = rows.shape[1:]
-        longest = -(-n_total // self.size)
-        merged = torch.empty((n_total, *shape), dtype=rows.dtype, device=rows.device)
-        # In blocks that go straight to their places: what is needed besides the result is one block per rank.
-        block = max(1, GATHER_BYTES // max(1, rows.element_size() * shape.numel() * self.size))
-        for low in range(0, longest, block):
-            high = min(longest, low + block)
-            own = rows[low:high]
-            padded = torch.zeros((high - low, *shape), dtype=rows.dtype, device=self.device)
-            padded[: len(own)] = own
-            parts = [torch.empty_like(padded) for _ in range(self.size)]
-            with self.watch.together("a gathering of rows"):
-                torch_dist.all_gather(parts, padded)
-            for rank, part in enumerate(parts):
-                place = merged[low * self.size + rank : high * self.size : self.size]
-                place.copy_(part[: len(place)])
+        merged = torch.empty((n_total, *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
+        merged[self.rank :: self.size] = rows
+        self.fill_in(merged)
         return merged
+
+    def fill_in(self, rows: Tensor) -> None:
+        """Let the rows of all ranks come to the places that :meth:`shard` has taken them from, in place.
+
+        What is needed besides the tensor itself is a few times :data:`GATHER_BYTES`.
+
+        Args:
+            rows: Shape ``(n, ...)``, of one type on every rank; this rank's ``rows[rank::size]`` are there.
+        """
+        if self.size == 1 or not len(rows):
+            return
+        shape = rows.shape[1:]
+        mine = rows[self.rank :: self.size]
+        longest = -(-len(rows) // self.size)
+        step = min(longest, max(1, GATHER_BYTES // max(1, rows.element_size() * shape.numel() * self.size)))
+        own = torch.zeros((step, *shape), dtype=rows.dtype, device=self.device)
+        parts = [torch.empty_like(own) for _ in range(self.size)]
+        for low in range(0, longest, step):
+            count = min(step, longest - low)
+            part = mine[low : low + count]
+            own[: len(part)] = part
+            with self.watch.together("a gathering of rows"):
+                torch_dist.all_gather([p[:count] for p in parts], own[:count])
+            for rank, found in enumerate(parts):
+                if rank != self.rank:
+                    place = rows[low * self.size + rank : (low + count) * self.size : self.size]
+                    place.copy_(found[: len(place)])
+
+    def exchange_rows(self, own: Tensor, rows: Tensor) -> Tensor:
+        """Return this rank's share of some rows of a tensor of which every rank holds a share.
+
+        Args:
+            own: This rank's rows as :meth:`shard` deals them, ``(N_rank, ...)``.
+            rows: Which rows of all ``(B,)``, the same on every rank, on the CPU.
+
+        Returns:
+            The rows ``shard(rows)``, ``(B_rank, ...)``.
+        """
+        if self.size == 1:
+            return own[rows.to(own.device)]
+        mine = own[:0]
+        for rank in range(self.size):
+            wanted = rows[rank :: self.size]
+            if not len(wanted):
+                continue
+            here = (wanted % self.size == self.rank).nonzero().squeeze(1)
+            # Each row comes from one rank; what the others add is zero.
+            part = own.new_zeros((len(wanted), *own.shape[1:]))
+            part[here.to(own.device)] = own[(wanted[here] // self.size).to(own.device)]
+            with self.watch.together("an exchange of samples"):
+                torch_dist.reduce(part, dst=rank)
+            if rank == self.rank:
+                mine = part
+        return mine
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average the gradients of a module that is not wrapped by DDP, in place, in one collective."""

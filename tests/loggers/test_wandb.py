@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from autoal.data.build import build_dataset
 from autoal.loggers.base import BoughtBatch, RunInfo
 from autoal.loggers.wandb import WandbLogger
 from autoal.loggers.wandb_parts import effective_mode, run_id, upload_command, waiting_parts
+from tests.faults import lives
 from tests.loggers.offline import parts
 from tests.loggers.tiny import TINY, run_tiny
 
@@ -230,3 +232,25 @@ def test_the_report_draws_names_that_runs_log(root: Path, tmp_path: Path) -> Non
     grids = [block for block in report.blocks if isinstance(block, workspaces.PanelGrid)]
     drawn = [panel for grid in grids for panel in grid.panels]
     assert {name for panel in drawn for name in panel.y} == {*template.CURVES, *template.EPOCHS}
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_and_resumed_counts_on(tmp_path: Path) -> None:
+    options = ("logger=[csv,wandb]", "logger.wandb.mode=offline", "strategy=margin", "loop.epochs=100")
+    cfg, run_dir = lives.config(*options), tmp_path / "run"
+    first = lives.start([(cfg, run_dir)])
+    ledger = run_dir / "ledger.jsonl"
+    lives.wait_for(lambda: ledger.exists() and len(lives.bought(run_dir)) > 31, limit=120)
+    assert first.pid is not None
+    os.kill(first.pid, signal.SIGTERM)
+    assert lives.end(first) == 143
+    assert lives.live(cfg, run_dir, resume=True) == 0
+    stopped, resumed = parts(run_dir)
+    assert stopped.id == resumed.id
+    steps = stopped.steps + resumed.steps
+    assert steps == list(range(len(steps))), "no step twice, none left out"
+    assert resumed.steps, "something is left to do for the second part"
+    labelled = [r["round/n_labeled"] for p in (stopped, resumed) for r in p.rows if "round/test_acc" in r]
+    assert labelled == [21, 31, 41, 51]
+    epochs = [r["train/epoch"] for p in (stopped, resumed) for r in p.rows if "train/acc" in r]
+    assert epochs == list(range(1, 401)), "one axis, every epoch once"

@@ -67,6 +67,8 @@ class TrainerSettings:
         detect_anomaly: Look for the operation that made a NaN.
         flush_denormal: Treat denormal numbers as 0.
         data_on_device_gib: Splits up to this size together live on the device, GiB.
+        data_share_gib: Several processes: larger splits are dealt out to their devices, up to this size on each,
+            GiB; 0: never.
         prefetch: Batches read ahead for larger ones.
         timeout_min: How long a process waits for another that gives no sign of life, minutes, a week at most.
         spread_from_mib: Size of a pool's features from which several processes keep a share each, MiB.
@@ -89,9 +91,10 @@ class TrainerSettings:
     detect_anomaly: bool = False
     flush_denormal: bool = True
     data_on_device_gib: NotNegative = 4.0
+    data_share_gib: NotNegative = 0.0
     prefetch: Annotated[int, Range(0, 1024)] = 2
     timeout_min: Annotated[float, Range(0, 10080, "(]")] = 30.0
-    spread_from_mib: NotNegative = 64.0
+    spread_from_mib: NotNegative = 128.0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TrainerSettings:

@@ -17,6 +17,7 @@ from autoal.data.loader import EvalLoader, TrainLoader
 from autoal.data.loading import load_splits
 from autoal.data.oracle import Oracle
 from autoal.data.pool import Pool
+from autoal.data.spread import SpreadSource
 from autoal.data.static import StaticFeatures, load_static
 from autoal.data.transforms import InputTransform
 from autoal.distributed import World
@@ -38,6 +39,8 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         augmentations: Applied to training images.
         max_device_bytes: Splits move to the training device whole as long as they fit into this together; the
             training split comes first.
+        max_share_bytes: On several ranks, splits that don't fit are dealt out to their devices as long as a rank's
+            shares fit into this together.
         prefetch: Batches fetched ahead for sources that stay off the device.
         features: Folder of static features; None: the inputs themselves where they are vectors.
         spread_from: Bytes of a pool's features from which each rank keeps a share alone.
@@ -63,7 +66,8 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         max_device_bytes: int = 4 << 30,
         prefetch: int = 2,
         features: str | None = None,
-        spread_from: int = 64 << 20,
+        spread_from: int = 128 << 20,
+        max_share_bytes: int = 0,
         oracle: Callable[[Tensor], Oracle] = Oracle,
         splits: dict[str, Split] | None = None,
         steps_per_epoch: int | None = None,
@@ -79,6 +83,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         self.max_device_bytes = max_device_bytes
         self.prefetch = prefetch
         self.spread_from = spread_from
+        self.max_share_bytes = max_share_bytes
         self._features = features
         self._make_oracle = oracle
         self._loaded = splits
@@ -115,11 +120,15 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         """Move what fits to the training device, and learn this rank's place."""
         self.world = world
         self._device = device
-        left = self.max_device_bytes
+        left, left_of_shares = self.max_device_bytes, self.max_share_bytes
         for split in self._splits.values():
+            share = -(-split.source.nbytes // world.size)
             if split.source.nbytes <= left:
                 left -= split.source.nbytes
                 split.source = split.source.to(device)
+            elif world.size > 1 and share <= left_of_shares:
+                left_of_shares -= share
+                split.source = SpreadSource(split.source, world, device)
 
     @property
     def splits(self) -> Mapping[str, Split]:
@@ -161,6 +170,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         epoch: int,
         batch_size: int | None = None,
         start: int = 0,
+        world: World | None = None,
     ) -> TrainLoader:
         """Return one epoch of training batches over any bought samples.
 
@@ -171,6 +181,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             epoch: Epoch within the stream.
             batch_size: Global batch size; default: the experiment's.
             start: Batches of this epoch that are done already.
+            world: Over whom a batch is shared; default all ranks. ``World()`` gives every sample.
         """
         return TrainLoader(
             self._splits["train"].source,
@@ -179,7 +190,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             batch_size or self.batch_size or max(1, len(ids)),
             order=generator(self.seed, "order", *stream, epoch),
             epoch_key=stream_seed(self.seed, "epoch", *stream, epoch),
-            world=self.world,
+            world=self.world if world is None else world,
             prefetch=self._prefetch_for("train"),
             start=start,
             steps=self.steps_per_epoch,
@@ -203,7 +214,10 @@ class ActiveLearningDataModule(pl.LightningDataModule):
         )
 
     def _prefetch_for(self, split: str) -> int:
-        inputs = getattr(self._splits[split].source, "inputs", None)
+        source = self._splits[split].source
+        if isinstance(source, SpreadSource):
+            return 0
+        inputs = getattr(source, "inputs", None)
         return 0 if inputs is not None and inputs.device == self._device else self.prefetch
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autoal.data.base import SampleSource
 from autoal.data.batch import Batch
+from autoal.data.spread import spread_over
 from autoal.distributed import World
 
 V = TypeVar("V")
@@ -110,16 +111,19 @@ class TrainLoader:
         rows = places[0]
         mine = self._world.shard(rows)
         weight = self._world.size / len(rows)
+        spread = spread_over(self._source, self._world)
+        inputs = None if spread is None else spread.exchange(self._ids[rows])
         if len(mine) == 0:
             # Every rank must take part in the step's all-reduce; a sample of weight 0 adds nothing to it.
-            mine, weight = rows[:1], 0.0
+            mine, weight, inputs = rows[:1], 0.0, None
         ids = self._ids[mine]
         draws = None
         if len(places) > 1:
             passes = self._world.shard(places[1])
             # Past every id, so that a sample is changed otherwise each time that it comes.
             draws = ids + len(self._source) * (passes if len(passes) else places[1, :1])
-        inputs = self._source.fetch(ids) if self._prefetch <= 0 else pinned(self._source.fetch(ids))
+        if inputs is None:
+            inputs = self._source.fetch(ids) if self._prefetch <= 0 else pinned(self._source.fetch(ids))
         weights = torch.full((len(mine),), weight, dtype=torch.float64)
         return Batch(inputs, self._targets[mine], ids, weights, self._epoch_key, draws)
 
@@ -140,14 +144,23 @@ class EvalLoader:
     ) -> None:
         self._source = source
         self.ids = world.shard(ids)
-        self._batches = list(self.ids.split(batch_size)) if len(self.ids) else []
+        self._spread = spread_over(source, world)
+        shared = self.ids if self._spread is None else ids
+        size = batch_size if self._spread is None else batch_size * world.size
+        self._batches = list(shared.split(size)) if len(shared) else []
         self._prefetch = prefetch
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Tensor]:
-        yield from prefetched(self._batches, self._fetch, self._prefetch)
+        if self._spread is None:
+            yield from prefetched(self._batches, self._fetch, self._prefetch)
+            return
+        for rows in self._batches:
+            own = self._spread.exchange(rows)
+            if len(own):  # of the last batch a rank may have none, and gives its samples to the others
+                yield own
 
     def _fetch(self, rows: Tensor) -> Tensor:
         return self._source.fetch(rows) if self._prefetch <= 0 else pinned(self._source.fetch(rows))

@@ -12,6 +12,7 @@ from autoal.data.loader import global_batches
 from autoal.distributed import World
 from autoal.kernels.checks import Progress, compute_dtype
 from autoal.query.contract import QueryContext
+from autoal.training.inference import GatheredRows
 
 
 def world_of(ctx: QueryContext) -> World:
@@ -47,15 +48,15 @@ def map_rows(
     """
     world = world_of(ctx)
     mine = world.shard(ids)
-    parts = [torch.zeros(0, width, device=ctx.device, dtype=dtype_of(ctx))]
+    rows = GatheredRows(len(ids), width, dtype_of(ctx), ctx.device, world)
     done = 0
     with torch.no_grad():
         for block in mine.split(batch_size):
-            parts.append(function(ctx.inputs(block)).to(parts[0]))
+            rows.add(function(ctx.inputs(block)))
             done += len(block)
             if progress is not None:
                 progress(done, len(mine))
-    return world.gather_rows(torch.cat(parts), len(ids))
+    return rows.take()
 
 
 def endless_batches(n: int, batch_size: int, seed: int) -> Iterator[Tensor]:

@@ -63,6 +63,7 @@ def build_data(
         max_device_bytes=int(placing.data_on_device_gib * 2**30),
         prefetch=placing.prefetch,
         features=cfg.get("features"),
+        max_share_bytes=int(placing.data_share_gib * 2**30),
         spread_from=int(placing.spread_from_mib * 2**20),
         oracle=Oracle if people is None else People,
         splits=splits,

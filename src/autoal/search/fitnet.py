@@ -27,7 +27,7 @@ class FitNetTrainer:
     Attributes:
         net: FitNet.
         fetch: Its inputs by sample id.
-        world: All processes.
+        world: The processes that share its steps.
         options: Learning rate and weight decay.
         seed: Seed of the dropout streams.
         counts: Counts forward passes.

@@ -20,7 +20,6 @@ from autoal.search.networks import (
     GlobalWeights,
     SearchNet,
     WeightOutput,
-    has_batch_statistics,
     prior_logits,
 )
 from autoal.search.objective import anchor_loss, budget_loss, search_loss
@@ -64,7 +63,7 @@ class Search:
         fitnet: Supplies losses, and trains along if ``options.alternate``.
         fetch: Inputs of SearchNet by sample id.
         prior: ``(K,)``.
-        world: All processes.
+        world: The processes that share the steps of the source.
         generator: Draws of the mixture's samples.
         counts: Counts forward passes.
         mixed: Makes the precision of each optimiser's steps.
@@ -87,9 +86,7 @@ class Search:
         self.fetch, self.prior, self.world, self.generator, self.counts = fetch, prior, world, generator, counts
         self.nominated = half.votes.any(1)
         self.losses = half.losses.clone()
-        # A weight vector is the same for all samples: every rank computes it whole.
-        alone = isinstance(source, GlobalWeights) or has_batch_statistics(source)
-        self.sharing = Share(World() if alone else world, world)
+        self.sharing = Share.of(source, world)
         self.objective = OBJECTIVES[options.objective]
         weights = self.objective.weights(prior_logits(prior).expand(len(half), -1))
         # A threshold over the whole half: a small batch alone would make a coarse quantile.

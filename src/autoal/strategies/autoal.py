@@ -30,6 +30,7 @@ from autoal.search.scoring import OBJECTIVES, combine
 from autoal.search.votes import Candidates, cast_votes, fits_of
 from autoal.search.weigh import pool_logits, warn_of_collapse, weight_columns
 from autoal.training.inference import Needs
+from autoal.training.sharing import sharers
 from autoal.training.task import Task
 
 _PAPER = "Wang, Zhan, Huang: AutoAL: Automated Active Learning with Differentiable Query Strategy Search"
@@ -204,8 +205,8 @@ class AutoAL(QueryStrategy):
                     columns["fitnet_loss"] = trainer.warm_up(
                         ids, targets.to(ctx.device), options.warmup_steps, progress
                     )
-            # Ranks agree on gradients; rounding may still part the batch statistics that each keeps.
-            task.data.world.sync_buffers(fitnet)
+            # Ranks take the same steps; rounding may still part what each has.
+            task.data.world.sync(fitnet)
             with ctx.phase("updates") as progress:
                 half = hold_out(options, self.candidates, ctx, fitnet, halves, n, counts)
                 search = Search(
@@ -215,13 +216,13 @@ class AutoAL(QueryStrategy):
                     trainer,
                     fetch,
                     self.prior.to(ctx.device),
-                    task.data.world,
+                    self._sharers(source, ctx, task),
                     ctx.generator("mixture", cycle),
                     counts,
                     task.mixed,
                 )
                 columns |= search.run(options.steps, progress)
-                task.data.world.sync_buffers(source)
+                task.data.world.sync(source)
                 images = sum(counts.images.values())
                 columns |= {"search_steps": float(options.steps), "search_forwards": images / len(half)}
         self._keep(source, fitnet)
@@ -260,7 +261,15 @@ class AutoAL(QueryStrategy):
         if "fitnet" in self.options.keep and "fitnet" in self._kept:
             net.load_state_dict(self._kept["fitnet"])
         seed = ctx.stream_seed("fitnet", "dropout", cycle)
-        return net, FitNetTrainer(net, fetch, task.data.world, self.options, seed, counts, task.mixed())
+        world = self._sharers(net, ctx, task)
+        return net, FitNetTrainer(net, fetch, world, self.options, seed, counts, task.mixed())
+
+    def _sharers(self, net: torch.nn.Module, ctx: QueryContext, task: Task) -> World:
+        """Return over whom the steps of a network of the search are shared."""
+        if isinstance(net, GlobalWeights):
+            return World()  # the same for all samples: every rank computes it whole, without a word
+        shape = task.data.dataset.info.input_shape if self.features.whole else (ctx.embeddings.shape[1],)
+        return sharers(net, shape, self.options.batch_size, task.data.world)
 
     def _keep(self, source: Source, fitnet: Classifier) -> None:
         nets: dict[str, torch.nn.Module] = {"searchnet": source, "fitnet": fitnet}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autoal.errors import AutoALError
+from autoal.processes.cores import cores
 from autoal.processes.launch import MULTI_PROCESS_STRATEGIES, local_devices
 
 
@@ -28,11 +29,11 @@ class Devices:
         self, processes: int | None = None, gpus: Sequence[int] | None = None, threads: int | None = None
     ) -> None:
         self.gpus = [str(d) for d in gpus] if gpus is not None else visible_gpus()
-        cores = _cores()
-        self.processes = len(self.gpus) or max(1, cores // 2) if processes is None else processes
+        n_cores = cores()
+        self.processes = len(self.gpus) or max(1, n_cores // 2) if processes is None else processes
         if self.processes < 1:
             raise AutoALError(f"hydra.launcher.processes={processes} is not a positive number")
-        self._threads = threads or max(1, cores // self.processes)
+        self._threads = threads or max(1, n_cores // self.processes)
         # Several cells share a GPU where more of them run than there are GPUs.
         self._share = -(-self.processes // len(self.gpus)) if self.gpus else 0
         self._used: Counter[str] = Counter()
@@ -100,10 +101,6 @@ class Devices:
         if gpus:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
         return env
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:

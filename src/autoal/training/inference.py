@@ -142,38 +142,66 @@ def pool_pass(
         progress: Told (samples done, samples in all) of this rank.
     """
     device = next(net.parameters()).device
-    dtype = network_dtype(net)
-    kept = compute_dtype(net.head.weight)
-    world = data.world
+    dtype, kept = network_dtype(net), compute_dtype(net.head.weight)
+    world, n = data.world, len(ids)
     loader = data.eval_loader(split, ids)
-    logits: list[Tensor] = []
-    embeddings: list[Tensor] = []
+    n_classes, width = net.head.out_features, net.embedding_dim
+    row = (width * needs.embeddings + n_classes * needs.mc_samples) * kept.itemsize
+    spread = needs.spread and _worth_sharing(world, n, row, data.spread_from)
+    logits = GatheredRows(n, n_classes, kept, device, world)
+    embeddings = None
+    if needs.embeddings or needs.mc_samples:
+        embeddings = GatheredRows(n, width, kept, device, world, whole=not spread)
     done = 0
-    keep_embeddings = needs.embeddings or needs.mc_samples > 0
     with evaluating(net), torch.autocast(device.type, enabled=False):
         for raw in loader:
             out = net(data.transform.eval(raw.to(device), dtype))
             embedding = out.embedding.to(kept)
-            logits.append(out.logits if dtype == kept else _head(net, embedding))
-            if keep_embeddings:
-                embeddings.append(embedding)
+            logits.add(out.logits if dtype == kept else _head(net, embedding))
+            if embeddings is not None:
+                embeddings.add(embedding)
             done += len(raw)
             if progress is not None:
                 progress(done, len(loader.ids))
-        n_classes, width = net.head.out_features, net.embedding_dim
-        all_logits = world.gather_rows(_cat(logits, n_classes, device, kept), len(ids))
-        all_embeddings = None
-        row = width * needs.embeddings + n_classes * needs.mc_samples
-        row *= all_logits.element_size()
-        spread = needs.spread and _worth_sharing(world, len(ids), row, data.spread_from)
-        if keep_embeddings:
-            all_embeddings = _cat(embeddings, width, device, kept)
-            if not spread:
-                all_embeddings = world.gather_rows(all_embeddings, len(ids))
+        features = None if embeddings is None else embeddings.take()
         mc = None
-        if needs.mc_samples and all_embeddings is not None:
-            mc = net.mc_logits(all_embeddings, needs.mc_samples, mc_key)
-    return PoolOutputs(ids.cpu(), all_logits, all_embeddings, mc, world if spread else None)
+        if needs.mc_samples and features is not None:
+            mc = net.mc_logits(features, needs.mc_samples, mc_key)
+            features = features if needs.embeddings else None
+    return PoolOutputs(ids.cpu(), logits.take(), features, mc, world if spread else None)
+
+
+class GatheredRows:
+    """Rows that a pass writes where they stay: at this rank's places among all, or in a share of its own.
+
+    Args:
+        n: Number of rows over all ranks.
+        width: Numbers per row.
+        dtype: Their type, the same on every rank.
+        device: Where they are kept.
+        world: How the rows are dealt.
+        whole: Whether every rank gets the rows of all.
+    """
+
+    def __init__(
+        self, n: int, width: int, dtype: torch.dtype, device: torch.device, world: World, whole: bool = True
+    ) -> None:
+        self._world, self._whole = world, whole
+        count = n if whole else len(range(world.rank, n, world.size))
+        self._rows = torch.empty((count, width), dtype=dtype, device=device)
+        self._mine = self._rows[world.rank :: world.size] if whole else self._rows
+        self._done = 0
+
+    def add(self, part: Tensor) -> None:
+        """Write this rank's next rows."""
+        self._mine[self._done : self._done + len(part)] = part
+        self._done += len(part)
+
+    def take(self) -> Tensor:
+        """Return the rows, once all of this rank's are there."""
+        if self._whole:
+            self._world.fill_in(self._rows)
+        return self._rows
 
 
 def _head(net: Classifier, embedding: Tensor) -> Tensor:
@@ -187,17 +215,3 @@ def _worth_sharing(world: World, rows: int, row_bytes: int, least: int) -> bool:
     In a smaller one the words that a sharded selection exchanges per pick take longer than the selection.
     """
     return world.size > 1 and rows >= world.size and rows * row_bytes >= least
-
-
-def _cat(parts: list[Tensor], width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Join the batches' outputs, which go as they are joined; a rank without rows has the others' type."""
-    if not parts:
-        return torch.zeros((0, width), device=device, dtype=dtype)
-    out = torch.empty((sum(map(len, parts)), width), device=device, dtype=dtype)
-    parts.reverse()
-    low = 0
-    while parts:
-        part = parts.pop()
-        out[low : low + len(part)] = part
-        low += len(part)
-    return out

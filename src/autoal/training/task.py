@@ -23,6 +23,7 @@ from autoal.training.inference import network_dtype
 from autoal.training.lbfgs import reached_optimum
 from autoal.training.optim import OptimizerRecipe
 from autoal.training.precision import Mixed
+from autoal.training.sharing import sharers
 
 
 @dataclass(frozen=True)
@@ -126,14 +127,15 @@ class Task:
             progress: Told (epochs done, upper bound).
             max_steps: A further bound on optimiser steps.
         """
-        world = self.data.world
+        shape, batch_size = self.data.dataset.info.input_shape, self.data.batch_size or len(ids)
+        world = sharers(net, shape, batch_size, self.data.world)
         optimizer = self.optimizer.optimizer(net.parameters())
         scheduler, mixed = self.optimizer.scheduler(optimizer), self.mixed()
         steps, accuracy, epoch = 0, 0.0, 0
         net.train()
         for epoch in range(1, self.epochs + 1):
             correct = torch.zeros((), dtype=torch.float64, device=self.device)
-            loader = self.data.train_loader(ids, targets, stream, epoch - 1)
+            loader = self.data.train_loader(ids, targets, stream, epoch - 1, world=world)
             for raw in loader:
                 batch = self.data.to_network(raw._replace(inputs=raw.inputs.to(self.device)), network_dtype(net))
                 look = _Look(net, batch, optimizer, world, mixed)
@@ -153,8 +155,8 @@ class Task:
             done = (max_steps is not None and steps >= max_steps) or reached_optimum(optimizer)
             if done or (self.stop_train_acc is not None and accuracy >= self.stop_train_acc):
                 break
-        # Each rank's batch statistics are of its own share; the network is to be one.
-        world.sync_buffers(net)
+        # Each rank's batch statistics are of its own share, or its steps its own; the network is to be one.
+        self.data.world.sync(net)
         return FitResult(epoch, accuracy, steps)
 
 

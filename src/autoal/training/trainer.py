@@ -18,7 +18,9 @@ from autoal.rundir.checkpoints import AtomicCheckpointIO
 from autoal.training.environment import cluster_environment
 from autoal.training.loopback import LoopbackDDP
 
-OUR_KEYS = ("name", "flush_denormal", "data_on_device_gib", "prefetch", "timeout_min", "spread_from_mib")
+OUR_KEYS = (
+    "name", "flush_denormal", "data_on_device_gib", "data_share_gib", "prefetch", "timeout_min", "spread_from_mib",
+)  # fmt: skip
 """Keys of a ``trainer`` config that are not arguments of Lightning's Trainer."""
 
 
