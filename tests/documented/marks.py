@@ -29,6 +29,7 @@ MARKS = (
     (r"python train\.py .*\+experiment=(alfamix_cvpr22|autoal_icml25|deepal)/.*", DATA),
     (r"make study STUDY=(mnist_study|cifar10_jpeg|alfamix_cvpr22|autoal_icml25|deepal)\b.*", DATA),
     (r"python -m experiments\.(autoal|baselines)_study\.run -- paths\.data_dir=data", DATA),
+    (r"python -m experiments\.semi_supervised_study\.run .*", "is dozens of runs: an hour"),
     (r"make test(-slow)?( ARGS=tests/contract)?", SUITE),
     (r"make study STUDY=digits_study .*", "is every strategy with ten seeds: hours"),
     (r"python -m experiments\.(autoal|baselines)_study\.run --settings digits.*", "is hundreds of runs: hours"),

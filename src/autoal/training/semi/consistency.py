@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from autoal.models.classifier import Classifier
 from autoal.training.average import WeightAverage
-from autoal.training.semi.hook import Settings, UnlabelledHook, View
+from autoal.training.semi.hook import Settings, UnlabelledHook, UnlabelledLoss, View
 from autoal.training.semi.views import Drawn, UnlabelledViews
 from autoal.training.task import Task
 
@@ -76,7 +76,7 @@ class ConsistencyHook(UnlabelledHook):
         super().on_round_start(round_)
         self.rule.reset()
 
-    def unlabelled_loss(self, net: Classifier, drawn: Drawn, seen: dict[str, View]) -> tuple[Tensor, Tensor]:
+    def unlabelled_loss(self, net: Classifier, drawn: Drawn, seen: dict[str, View]) -> UnlabelledLoss:
         """Weigh the pseudo-labels and return the cross-entropy of the trained view."""
         data, n = self.task.data, len(drawn.ids)
         probs = self.probabilities(seen["weak"].clean, n)
@@ -88,8 +88,8 @@ class ConsistencyHook(UnlabelledHook):
         further = self.rule.term(self._whole(logits, n), weights)
         if further is not None:
             # The term joins all samples; each rank's gradients come from its own rows alone.
-            loss = loss + data.world.size * further.to(loss)
-        return loss, weights.mean()
+            further = data.world.size * further.to(loss)
+        return UnlabelledLoss(loss, weights.mean(), further)
 
     def _mine(self, rows: Tensor) -> Tensor:
         """Return this rank's rows of what was gathered; of none, the first, which counts nothing."""

@@ -52,6 +52,20 @@ class View(NamedTuple):
     clean: Tensor
 
 
+class UnlabelledLoss(NamedTuple):
+    """What a step's unlabelled samples come to.
+
+    Attributes:
+        loss: The term that is weighted, whose mean over ranks is that of all samples.
+        kept: The samples' mean weight, the same on every rank.
+        further: A term that has a weight of its own; likewise its mean over ranks counts.
+    """
+
+    loss: Tensor
+    kept: Tensor
+    further: Tensor | None = None
+
+
 class UnlabelledHook(AveragingHook):
     """Joins views of unlabelled samples to each labelled batch, and adds a loss of them.
 
@@ -79,17 +93,13 @@ class UnlabelledHook(AveragingHook):
         self._now: tuple[Drawn, dict[str, View]] | None = None
 
     @abstractmethod
-    def unlabelled_loss(self, net: Classifier, drawn: Drawn, seen: dict[str, View]) -> tuple[Tensor, Tensor]:
+    def unlabelled_loss(self, net: Classifier, drawn: Drawn, seen: dict[str, View]) -> UnlabelledLoss:
         """Return the loss of a step's unlabelled samples.
 
         Args:
             net: The classifier under training.
             drawn: The samples over all ranks.
             seen: What the classifier said about this rank's share, by view.
-
-        Returns:
-            The term, whose mean over ranks is that of all samples, and the samples' mean weight, the same on
-            every rank.
         """
 
     def on_round_start(self, round_: int) -> None:
@@ -133,10 +143,12 @@ class UnlabelledHook(AveragingHook):
         if self._now is None:
             return None
         (drawn, seen), self._now = self._now, None
-        loss, kept = self.unlabelled_loss(net, drawn, seen)
+        loss, kept, further = self.unlabelled_loss(net, drawn, seen)
         world = self.task.data.world
         self.sums += torch.stack([kept.double(), world.sum(loss.detach().double()) / world.size])
         term = self.factor * loss
+        if further is not None:
+            term = term + further
         self.steps += 1
         return term
 

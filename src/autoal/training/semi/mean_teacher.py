@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
 from autoal.config.values import Count, NotNegative, Share
 from autoal.errors import AutoALError
 from autoal.models.classifier import Classifier
 from autoal.training.average import WeightAverage
 from autoal.training.inference import evaluating
-from autoal.training.semi.hook import SemiSupervised, UnlabelledHook, View
+from autoal.training.semi.hook import SemiSupervised, UnlabelledHook, UnlabelledLoss, View
 from autoal.training.semi.views import Drawn, UnlabelledViews
 from autoal.training.task import Task
 
@@ -26,7 +24,7 @@ class TeacherHook(UnlabelledHook):
     the classifier itself.
     """
 
-    def unlabelled_loss(self, net: Classifier, drawn: Drawn, seen: dict[str, View]) -> tuple[Tensor, Tensor]:
+    def unlabelled_loss(self, net: Classifier, drawn: Drawn, seen: dict[str, View]) -> UnlabelledLoss:
         """Ask the teacher, and return the squared differences."""
         assert self.average is not None
         mine = self.views.mine(drawn)
@@ -36,7 +34,7 @@ class TeacherHook(UnlabelledHook):
         with evaluating(teacher):
             wanted = teacher(other).logits.softmax(1)
         losses = (logits.softmax(1) - wanted.to(logits)).square().mean(1)
-        return self.share_of(losses, len(drawn.ids)), self.sums.new_ones(())
+        return UnlabelledLoss(self.share_of(losses, len(drawn.ids)), self.sums.new_ones(()))
 
 
 class MeanTeacher(SemiSupervised):
