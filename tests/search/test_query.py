@@ -106,6 +106,17 @@ def test_herding_maximises_the_tilted_coverage_greedily(exponent: float, tilt: f
     assert got == want
 
 
+def test_herding_may_count_a_part_of_the_samples_and_choose_any() -> None:
+    w = herding_world()
+    common = {**w, "n": 30, "world": World(), "bandwidth": 0.7}
+    whole = herded(**common, targets=None).index
+    assert torch.equal(whole, herded(**common, targets=60, generator=generator()).index)
+    some = herded(**common, targets=20, generator=generator(5)).index
+    assert torch.equal(some, herded(**common, targets=20, generator=generator(5)).index)
+    assert not torch.equal(some, whole)
+    assert len(some.unique()) == 30  # more than are counted
+
+
 def test_votes_move_the_batch_by_a_bounded_amount() -> None:
     w = herding_world()
     flat = {**w, "share": torch.full((60,), 0.5)}

@@ -269,6 +269,19 @@ def test_herding_says_how_much_the_prior_would_have_bought() -> None:
     assert still.query(ctx, 6).log["prior_overlap"] == 1.0
 
 
+def test_a_resumed_search_that_herds_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    options = {**FAST, "query": "herding", "query_targets": 20}
+    task, first = tiny_task(), make(**options)
+    first.query(tiny_context(task, first), 5)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    straight = first.query(tiny_context(task, first, round_=1), 5)
+    resumed = make(**options)
+    resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    again = resumed.query(tiny_context(task, resumed, round_=1), 5)
+    assert straight.ids.tolist() == again.ids.tolist()
+    assert straight.log == again.log
+
+
 @pytest.mark.parametrize("value", [0.6, -1.0, "much"])
 def test_the_tilt_of_votes_is_bounded(value: Any) -> None:
     with pytest.raises(AutoALError, match="query_tilt"):

@@ -72,6 +72,8 @@ class SearchOptions:
         query_scale: Herding: bandwidth in units of the least distance of two labelled samples.
         query_least: Herding: the bandwidth is at least this much.
         query_tilt: Herding: how far the votes raise or lower what a sample counts, at most by half.
+        query_targets: Herding: count so many samples drawn at random instead of all, which holds the cost of a
+            query on a large pool linear; None: all.
         query_temperature: Herding: ``"crossfit"`` calibrates, or a number that divides the logits.
         query_features: Herding: distances in the ``"classifier"``'s embeddings, or in ``"static"`` features.
     """
@@ -113,6 +115,7 @@ class SearchOptions:
     query_scale: Positive = 2.5
     query_least: NotNegative = 0.2
     query_tilt: Annotated[float, Range(-0.5, 0.5)] = 0.5
+    query_targets: Count | None = 10_000
     query_temperature: Positive | Literal["crossfit"] = "crossfit"
     query_features: Literal["classifier", "static"] = "classifier"
 

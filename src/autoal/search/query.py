@@ -80,6 +80,8 @@ def herded(
     bandwidth: float,
     exponent: float = 1.0,
     tilt: float = 0.5,
+    targets: int | None = None,
+    generator: torch.Generator | None = None,
     progress: Progress | None = None,
 ) -> Picks:
     r"""Take the batch that covers the pool best, by weights :math:`u_j^\alpha (1 + \rho (2 s_j - 1))`.
@@ -97,13 +99,17 @@ def herded(
         bandwidth: Unit of distance of the kernel.
         exponent: :math:`\alpha`; 0 covers the pool without regard to uncertainty.
         tilt: :math:`\rho` in [-0.5, 0.5]; 0 leaves uncertainty herding, which knows no votes.
+        targets: Count so many samples drawn at random instead of all.
+        generator: Draws them, in the same state on every rank.
         progress: Called with (picks made, n).
 
     Returns:
         The picks; the score is the gain of coverage.
     """
     weights = unsure.double() ** exponent * (1 + tilt * (2 * share.double() - 1))
-    return sharded_herding(embeddings, len(unsure), n, world, known, weights, bandwidth, progress=progress)
+    return sharded_herding(
+        embeddings, len(unsure), n, world, known, weights, bandwidth, "rbf", targets, generator, progress=progress
+    )
 
 
 def choose(

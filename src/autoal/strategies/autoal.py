@@ -166,7 +166,10 @@ class AutoAL(QueryStrategy):
 
         def batch(weights: Tensor, progress: Progress | None = None) -> Picks:
             share, how = combine(weights, votes), (options.query_exponent, options.query_tilt)
-            return herded(pool, known, unsure, share, n, ctx.world, width, *how, progress)
+            draw = ctx.generator("targets")
+            return herded(
+                pool, known, unsure, share, n, ctx.world, width, *how, options.query_targets, draw, progress
+            )
 
         weights = self.objective.weights(logits.float())
         picks = batch(weights, progress)
