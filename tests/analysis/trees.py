@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.integrate import trapezoid
 
 #: How much faster than random each strategy learns, and how much of it is chance.
 SKILL = {
@@ -71,7 +72,7 @@ def write_run(
         _write_ledger(path / "ledger.jsonl", rng, strategy, seed, sizes, classes, pool)
     values = np.asarray(acc, dtype=float)
     x = np.asarray(sizes, dtype=float)
-    area = float(np.trapezoid(values, x) / (x[-1] - x[0])) if len(x) > 1 else float(values[0])
+    area = float(trapezoid(values, x) / (x[-1] - x[0])) if len(x) > 1 else float(values[0])
     content = {
         "status": status, "dataset": dataset, "backbone": backbone, "strategy": strategy, "seed": seed,
         "recipe": recipe, "final_acc": round(float(values[-1]), 6), "aubc": area, "n_labeled": sizes[-1],
