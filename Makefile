@@ -54,7 +54,8 @@ docs: install  ## Build the documentation site into site/; open site/index.html
 	@PYTHONPATH=. $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: install  ## Time the kernels, the data path and the search against their peers
-	@for name in kernels kcenter datapath search ddp report; do $(BIN)/python -m experiments.benchmarks.$$name || exit 1; done
+	@for name in kernels kcenter datapath search ddp report heads studies; do $(BIN)/python -m experiments.benchmarks.$$name \
+		|| exit 1; done
 
 study: install  ## Re-run a study: make study STUDY=autoal_study
 	@test -f "experiments/$(STUDY)/run.py" || { echo "error: name a study, make study STUDY=..., one of:" \

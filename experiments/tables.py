@@ -15,6 +15,7 @@ import math
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +65,17 @@ def load(study: Path, setting: str) -> pd.DataFrame | None:
 
 def areas(frame: pd.DataFrame) -> Values:
     """Return the area under each run's curve."""
-    return _each(frame, lambda run: aubc(run["n_labeled"], run["test_acc"]))
+    return each_run(frame, lambda run: aubc(run["n_labeled"], run["test_acc"]))
 
 
 def finals(frame: pd.DataFrame) -> Values:
     """Return each run's last accuracy."""
-    return _each(frame, lambda run: float(run["test_acc"].iloc[-1]))
+    return each_run(frame, lambda run: float(run["test_acc"].iloc[-1]))
 
 
 def means_after(frame: pd.DataFrame, first: int) -> Values:
     """Return each run's mean accuracy over the rounds after round ``first``."""
-    return _each(frame, lambda run: float(run.loc[run["round"] > first, "test_acc"].mean()))
+    return each_run(frame, lambda run: float(run.loc[run["round"] > first, "test_acc"].mean()))
 
 
 def query_seconds(frame: pd.DataFrame) -> Values:
@@ -86,10 +87,11 @@ def query_seconds(frame: pd.DataFrame) -> Values:
         queries = run[columns].fillna(0.0).iloc[:-1]
         return float(queries.sum(axis=1).mean())
 
-    return _each(frame, seconds)
+    return each_run(frame, seconds)
 
 
-def _each(frame: pd.DataFrame, number: Callable[[pd.DataFrame], float]) -> Values:
+def each_run(frame: pd.DataFrame, number: Callable[[pd.DataFrame], float]) -> Values:
+    """Return one number of each run, by strategy and seed."""
     values: Values = {}
     for (strategy, seed), run in frame.groupby(["strategy", "seed"], sort=False):
         values.setdefault(str(strategy), {})[int(seed)] = number(run.sort_values("round"))
@@ -379,6 +381,14 @@ KINDS: dict[str, Callable[..., str]] = {
 """Kind of table -> function of the study's folder and the words after the kind."""
 
 
+def own_kinds(study: Path) -> dict[str, Callable[..., str]]:
+    """Return the kinds of tables that a study has for itself: ``KINDS`` of its module ``report``."""
+    if study.parent != HERE or not (study / "report.py").exists():
+        return {}
+    found: dict[str, Callable[..., str]] = getattr(import_module(f"experiments.{study.name}.report"), "KINDS", {})
+    return found
+
+
 def rewrite(text: str, study: Path, kinds: dict[str, Callable[..., str]] | None = None) -> str:
     """Return a text with every table between its markers made anew.
 
@@ -390,7 +400,7 @@ def rewrite(text: str, study: Path, kinds: dict[str, Callable[..., str]] | None 
     Raises:
         AutoALError: For a kind that does not exist.
     """
-    known = KINDS | (kinds or {})
+    known = KINDS | own_kinds(study) | (kinds or {})
 
     def table(match: re.Match[str]) -> str:
         kind, *words = match["words"].split()

@@ -13,7 +13,10 @@ from docs.generate import drawing, formulas, links, notebooks, reference, strate
 from docs.generate.llms import llms_text
 
 ROOT = links.ROOT
-CONCEPTS = ["concepts.md", "autoal.md", "what_to_expect.md", "does_the_search_pay.md", "semi_supervised.md"]
+CONCEPTS = [
+    *("concepts.md", "autoal.md", "which_strategy.md", "what_to_expect.md", "does_the_search_pay.md"),
+    "semi_supervised.md",
+]
 LAST = ["promises.md", "releasing.md"]
 
 

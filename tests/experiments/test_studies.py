@@ -19,7 +19,7 @@ from tests.experiments.load import EXPERIMENTS, script
 
 STUDIES = (
     *("autoal_icml25", "alfamix_cvpr22", "deepal"),
-    *("mnist_study", "digits_study", "baselines_study", "cifar10_jpeg", "autoal_study"),
+    *("mnist_study", "digits_study", "baselines_study", "cifar10_jpeg", "autoal_study", "foundation_study"),
     "semi_supervised_study",
 )
 PUBLISHED = EXPERIMENTS / "autoal_icml25" / "published"

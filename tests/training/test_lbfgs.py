@@ -18,6 +18,7 @@ from autoal.errors import AutoALError
 from autoal.run.experiment import Experiment
 from autoal.training.hooks import seeded
 from autoal.training.lbfgs import LBFGS
+from autoal.training.lit import LitClassifier
 from tests.composed import plain
 from tests.faults import lives
 
@@ -116,3 +117,22 @@ def test_half_precision_is_refused_in_one_line(tmp_path: Path) -> None:
     config = head_config(*HEAD, "trainer.precision=bf16-mixed")
     with pytest.raises(AutoALError, match=r"optimizer=lbfgs.*trainer\.precision=32-true or 64-true"):
         Experiment.build(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+def test_looks_that_spare_lightning_give_the_same_bits(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = head_config("strategy=margin", *HEAD, "loop.n_init=40", f"trainer.precision={precision}")
+    weights = []
+    for name in ("spared", "all"):
+        if name == "all":
+            monkeypatch.setattr(LitClassifier, "_looks_are_plain", lambda self: False)
+        made = Experiment.build(cfg, tmp_path / name)
+        made.show = False
+        made.run()
+        weights.append(made.module.net.state_dict())
+    assert lives.bought(tmp_path / "spared") == lives.bought(tmp_path / "all")
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[1])
+    rows = [pd.read_csv(tmp_path / name / "rounds.csv").filter(regex="^(?!seconds)") for name in ("spared", "all")]
+    pd.testing.assert_frame_equal(*rows)

@@ -17,7 +17,8 @@ class LBFGS(torch.optim.LBFGS):
 
     .. math:: \min_{W, b} \frac1n \sum_i \ell(W z_i + b, y_i) + \frac\lambda2 \|W\|_F^2
 
-    Biases are not penalised, so a linear head is scikit-learn's ``LogisticRegression(C=1 / (n * l2))``. The loss
+    Biases are not penalised, so a linear head is scikit-learn's ``LogisticRegression(C=1 / (n * l2))``. Of two
+    classes scikit-learn has one row of weights and the head two; ``C=2 / (n * l2)`` is the same then. The loss
     must be the same function at each evaluation: no dropout in training (see :attr:`full_batch`). On several
     ranks the loss is averaged over them, so that all take the same line-search steps.
 
@@ -33,6 +34,8 @@ class LBFGS(torch.optim.LBFGS):
     Attributes:
         full_batch: Tells the training that a batch holds all samples and that nothing is dropped.
         converged: Whether the last step ended at the optimum and not at ``max_iter``.
+        again: Computes loss and gradients of the batch once more, without what surrounds a training step; None:
+            the closure does. Only for a look between the first and the last of a step.
     """
 
     full_batch = True
@@ -60,6 +63,7 @@ class LBFGS(torch.optim.LBFGS):
         self.l2 = l2
         self.max_iter = max_iter
         self.converged = False
+        self.again: Callable[[], Tensor] | None = None
 
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]  # torch's is typed as float
         """Go to the optimum.
@@ -73,10 +77,14 @@ class LBFGS(torch.optim.LBFGS):
         weights = [p for group in self.param_groups for p in group["params"] if p.ndim > 1]
         state = self.state[self.param_groups[0]["params"][0]]
         before = int(state.get("n_iter", 0))
+        looked = False
 
         @torch.enable_grad()
         def penalised() -> Tensor:
-            loss = _mean_over_ranks(closure())
+            nonlocal looked
+            look = self.again if looked and self.again is not None else closure
+            looked = True
+            loss = _mean_over_ranks(look())
             with torch.no_grad():
                 for weight in weights:
                     assert weight.grad is not None, "the closure computes gradients"

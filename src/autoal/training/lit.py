@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,6 +13,7 @@ from torch import Tensor
 from autoal.data.batch import Batch
 from autoal.models.classifier import Classifier
 from autoal.training.hooks import TrainingHook
+from autoal.training.lbfgs import LBFGS
 from autoal.training.optim import OptimizerRecipe
 from autoal.training.task import count_correct, training_loss
 
@@ -36,11 +38,13 @@ class LitClassifier(pl.LightningModule):
         self._sums: Tensor | None = None
         self._batch: tuple[int, Tensor] | None = None
         self._hook_seconds = 0.0
+        self._seen: Batch | None = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the weighted loss of a batch."""
         seen_already = None if self.hook is None else self.hook.joint_forward(self.net, batch)
         loss, out = training_loss(self.net, batch, seen_already)
+        self._seen = batch
         # All samples of a batch weigh the same, so dividing by that weight gives the plain sum of losses.
         weight = batch.weights.max().to(loss.device, torch.float64)
         total = torch.where(weight > 0, loss.detach().double() / weight, 0.0)
@@ -77,6 +81,37 @@ class LitClassifier(pl.LightningModule):
         sums = torch.zeros(3, dtype=torch.float64) if self._sums is None else self._sums
         self._sums = None
         return sums
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Step; an optimiser that looks at the batch many times is spared what Lightning does around each look.
+
+        The first and the last look are Lightning's; those between give the same bits for half the time.
+        """
+        inner = getattr(optimizer, "optimizer", optimizer)
+        if isinstance(inner, LBFGS):
+            inner.again = self._look_again if self._looks_are_plain() else None
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self._seen = None
+
+    def _looks_are_plain(self) -> bool:
+        """Whether nothing but the loss and its gradients comes of a look: no hook, ranks or clipping."""
+        trainer = self.trainer
+        return self.hook is None and trainer.world_size == 1 and not trainer.gradient_clip_val
+
+    def _look_again(self) -> Tensor:
+        assert self._seen is not None, "the first look was Lightning's"
+        for parameter in self.parameters():
+            parameter.grad = None
+        with self.trainer.precision_plugin.train_step_context():
+            loss, _ = training_loss(self.net, self._seen)
+        torch.autograd.backward(loss)
+        return loss.detach()
 
     def take_hook_seconds(self) -> float:
         """Return and reset the seconds spent in the hook's extra losses, without their backward passes."""

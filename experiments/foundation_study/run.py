@@ -1,0 +1,51 @@
+"""Which strategy, when? Strategies on frozen features, from ten labels, with a linear head at its optimum.
+
+python -m experiments.foundation_study.run --jobs 2 -- paths.data_dir=DATA    # what is missing, then the tables
+python -m experiments.foundation_study.run --settings digits                     # no data needed
+python -m experiments.foundation_study.run --collect                         # tables from what there is
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoal.run.study import main
+from autoal.run.study_runs import Setting
+from experiments.foundation_study import report
+
+HERE = Path(__file__).resolve().parent
+
+# Cheapest first, so that an early stop leaves most.
+PLAIN = (
+    *("random", "margin", "least_confidence", "entropy", "badge", "diverse_minibatch", "kmeans", "kcenter"),
+    *("alfamix", "softmax_batch", "power", "dropquery", "autoal_equal", "falcun", "clue", "cal"),
+    *("typiclust", "uherding", "wide_herding", "maxherding", "facility_location", "bait", "autoal"),
+    *("probcover", "dcom", "activeft", "cluster_margin", "tcm", "similar", "galaxy", "direct", "cdal"),
+    *("least_confidence_mc", "margin_mc", "entropy_mc", "bald", "batchbald", "epig", "var_ratio", "mean_std"),
+    *("softrank_batch", "noise_stability", "ldm_s", "kcenter_pca", "ddu", "refine"),
+    ("boss", "strategy.batches=30"),
+)
+SEARCH = (
+    *("random", "margin", "diverse_minibatch", "badge", "typiclust", "bait", "maxherding", "uherding"),
+    *("wide_herding", "autoal_equal", "autoal"),
+)
+"""The arms that the study of the search looks at: twenty seeds instead of ten."""
+CHEAP = PLAIN[:10]
+"""Fifty seeds on TREC-6."""
+SEEDS = dict.fromkeys(SEARCH, 20) | {"refine": 5, "boss": 5}
+SETS = ("trec6", "digits", "mpqa", "cifar10_jpeg", "banking77", "mnist")
+
+
+def seeds_of(setting: str) -> tuple[tuple[str, int], ...]:
+    """Return how many seeds strategies of a setting have that have not ten."""
+    own = SEEDS | {str(name): 50 for name in CHEAP} if setting == "trec6" else SEEDS
+    return tuple(own.items())
+
+
+SETTINGS = [
+    Setting(name, (f"+experiment=foundation_study/{name}", "trainer=cpu"), PLAIN, tuple(range(10)), seeds_of(name))
+    for name in SETS
+]
+
+if __name__ == "__main__" and main(HERE, SETTINGS):
+    report.main()
