@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -29,8 +30,8 @@ def rounding(net: Classifier, exact: Tensor) -> float:
     amplify nothing. The layers' errors are added, and four standard deviations of that are far from any chance.
     """
     layers = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    relative = sum(layer.weight[0].numel() ** 0.5 for layer in layers) * torch.finfo(torch.float32).eps / 2
-    return 4 * relative * float(exact.abs().max())
+    roots: float = sum(math.sqrt(layer.weight[0].numel()) for layer in layers)
+    return 4 * roots * torch.finfo(torch.float32).eps / 2 * float(exact.abs().max())
 
 
 def check() -> None:
