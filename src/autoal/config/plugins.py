@@ -19,19 +19,21 @@ GROUPS = ("strategies", "datasets", "backbones", "loggers", "callbacks")
 """Groups of entry points are ``autoal.<group>``."""
 
 
-def entries(group: str) -> metadata.EntryPoints:
+def entries(group: str) -> tuple[metadata.EntryPoint, ...]:
     """Return the entry points of a group; what is installed is read again only where it has changed.
 
     Args:
         group: One of :data:`GROUPS`.
     """
-    return _installed(tuple((folder, _changed(folder)) for folder in sys.path)).select(group=f"autoal.{group}")
+    found = _installed(tuple((folder, _changed(folder)) for folder in sys.path))
+    return tuple(entry for entry in found if entry.group == f"autoal.{group}")
 
 
 @lru_cache(maxsize=4)
-def _installed(state: tuple[tuple[str, float], ...]) -> metadata.EntryPoints:
+def _installed(state: tuple[tuple[str, float], ...]) -> tuple[metadata.EntryPoint, ...]:
     # Reading hundreds of packages takes longer than all else that composing a config does.
-    return metadata.entry_points()
+    every = metadata.entry_points()
+    return tuple(entry for group in GROUPS for entry in every.select(group=f"autoal.{group}"))
 
 
 def _changed(folder: str) -> float:
