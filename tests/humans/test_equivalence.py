@@ -24,17 +24,17 @@ from tests.humans.people import (
 Answer = Callable[[Path, dict[str, str]], Any]
 
 
-def simulation(folder: Path, strategy: str, truth: dict[str, str]) -> dict[str, Any]:
+def simulation(folder: Path, strategy: str, truth: dict[str, str], *more: str) -> dict[str, Any]:
     """Return what the run with the simulated oracle comes to."""
     write_manifest(folder / "digits", truth)
-    words = [f"strategy={strategy}", "oracle.n_test=40", "dataset.manifest=labels.csv"]
+    words = [f"strategy={strategy}", "oracle.n_test=40", "dataset.manifest=labels.csv", *more]
     assert run(config(folder / "digits", *words), folder / "simulated")["status"] == "finished"
     return outcome(folder / "simulated")
 
 
-def with_person(folder: Path, strategy: str, truth: dict[str, str], answer: Answer) -> dict[str, Any]:
+def with_person(folder: Path, strategy: str, truth: dict[str, str], answer: Answer, *more: str) -> dict[str, Any]:
     """Return what the run comes to that asks somebody who answers in one way."""
-    cfg = config(folder / "digits", f"strategy={strategy}", "oracle=human", "oracle.n_test=40")
+    cfg = config(folder / "digits", f"strategy={strategy}", "oracle=human", "oracle.n_test=40", *more)
     said = run_with_person(cfg, folder / "human", lambda: answer(folder / "human", truth))
     assert said["status"] == "finished"
     return outcome(folder / "human")
@@ -47,6 +47,16 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("badge", "ceal",
 def test_a_scripted_person_is_the_simulated_oracle(tmp_path: Path, strategy: str) -> None:
     truth = write_digits(tmp_path / "digits")
     assert with_person(tmp_path, strategy, truth, answer_all) == simulation(tmp_path, strategy, truth)
+
+
+@pytest.mark.slow
+def test_the_unlabelled_pool_trains_the_same_when_people_answer(tmp_path: Path) -> None:
+    truth = write_digits(tmp_path / "digits")
+    semi = ("training=flexmatch", "training.ratio=2", "training.threshold=0.3", "loop.stop_train_acc=null")
+    words = (*semi, "loop.steps_per_epoch=3")
+    assert with_person(tmp_path, "margin", truth, answer_all, *words) == simulation(
+        tmp_path, "margin", truth, *words
+    )
 
 
 def by_sheet(run_dir: Path, truth: dict[str, str]) -> None:
