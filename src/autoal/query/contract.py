@@ -189,8 +189,19 @@ class QueryContext:
             raise RuntimeError("no truth here: set reads_truth = True in the strategy's class")
         return self.truth
 
+    @property
+    def required_task(self) -> Task:
+        """The experiment's recipe, for strategies that train networks of their own.
+
+        Raises:
+            AutoALError: Outside an experiment, where nothing can be trained.
+        """
+        if self.task is None:
+            raise AutoALError("this strategy trains networks of its own and needs an experiment to run in")
+        return self.task
+
     def part(self, rows: Tensor) -> QueryContext:
-        """Return the context with some rows of the unlabelled pool alone, ascending positions."""
+        """Return the context with only some rows of the unlabelled pool, ascending positions."""
         return replace(self, unlabelled=self.unlabelled.take(rows))
 
     def generator(self, *name: str | int) -> torch.Generator:

@@ -97,8 +97,7 @@ class FullFeatures(NetworkInputs):
 
     def outputs(self, net: Classifier, ctx: QueryContext, rows: Tensor, needs: Needs) -> PoolOutputs:
         """Run the samples through the network."""
-        assert ctx.task is not None
-        return pool_pass(net, ctx.task.data, ctx.labelled_ids[rows], needs, ctx.stream_seed("mc"))
+        return pool_pass(net, ctx.required_task.data, ctx.labelled_ids[rows], needs, ctx.stream_seed("mc"))
 
     def backbone(self, ctx: QueryContext, task: Task) -> Backbone:
         """Build one of the task's kind, with weights of its own."""

@@ -120,8 +120,7 @@ class BoSS(CandidateStrategy):
 
     def _error(self, ctx: QueryContext, rows: Tensor) -> float:
         """Return the share of the test set that a classifier gets wrong which also has these rows' true labels."""
-        assert ctx.task is not None
-        task: Task = replace(ctx.task, epochs=min(self.epochs, ctx.task.epochs))
+        task: Task = replace(ctx.required_task, epochs=min(self.epochs, ctx.required_task.epochs))
         chosen = ctx.unlabelled.ids[rows]
         ids = torch.cat([ctx.labelled_ids, chosen])
         targets = torch.cat([ctx.labelled_targets.cpu(), ctx.true_labels.labels(chosen)])

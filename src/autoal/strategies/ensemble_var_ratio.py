@@ -55,9 +55,7 @@ class EnsembleVarRatio(QueryStrategy):
 
     def select(self, ctx: QueryContext, n: int) -> Picks:
         """Train the members and take the samples on which they disagree most."""
-        if ctx.task is None:
-            raise AutoALError("ensemble_var_ratio trains networks of its own and needs an experiment to run in")
-        logits, epochs = self._member_logits(ctx, ctx.task)
+        logits, epochs = self._member_logits(ctx, ctx.required_task)
         ratio = var_ratio(logits)
         log_classes = math.log(max(2, ctx.n_classes))
         # Less than the step 1/M between two ratios, so it orders equal ones alone.

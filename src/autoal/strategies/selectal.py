@@ -84,14 +84,14 @@ class SelectAL(CandidateStrategy):
 
     def _rehearse(self, ctx: QueryContext) -> tuple[list[float], list[float]]:
         """Return accuracy and cross-entropy over all folds, for each kind of removal."""
-        assert ctx.task is not None
+        task = ctx.required_task
         right, loss = [0.0] * len(REMOVALS), [0.0] * len(REMOVALS)
         with ctx.phase("rehearse") as progress:
             for fold, (train, held) in enumerate(self._split(ctx)):
                 for k, name in enumerate(REMOVALS):
                     own = ctx.within("fold", fold, name)
                     kept = self._keep(own, name, train)
-                    hits, nats = _trial(ctx, ctx.task, kept, held, ("selectal", ctx.round, fold))
+                    hits, nats = _trial(ctx, task, kept, held, ("selectal", ctx.round, fold))
                     right[k] += hits
                     loss[k] += nats
                 progress(fold + 1, self.folds)
