@@ -104,11 +104,12 @@ def default_runs() -> str:
     finals = ", ".join(f"{f:.2f}%" for f in final)
     areas = ", ".join(f"{a:.2f}%" for a in area)
     # Older versions did not record what they ran on.
-    machine = f"{summaries[0].get('threads', '?')} threads of {summaries[0].get('cpu', 'an unknown CPU')}"
+    threads = summaries[0].get("threads", "?")
+    machine = f"{threads} thread{'' if threads == 1 else 's'} of {summaries[0].get('cpu', 'an unknown CPU')}"
     return (
         f"`make run` buys 40 + 10 x 20 labels of the digits' 1,200. Seeds 0, 1, 2: final accuracy {finals} "
         f"(mean {mean(final):.2f}%) at {summaries[0]['n_labeled']} labels, AUBC {areas}, "
-        f"{min(seconds):.0f} to {max(seconds):.0f} seconds per run with {machine} (torch {v['torch']}, "
+        f"at most {max(seconds):.0f} seconds per run with {machine} (torch {v['torch']}, "
         f"lightning {v['lightning']}, {datetime.now(UTC):%Y-%m-%d}; `python -m experiments.readme --run`)."
     )
 
