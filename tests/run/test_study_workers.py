@@ -106,6 +106,17 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     assert is_finished(tmp_path / "runs/digits/margin/seed=1")
 
 
+@pytest.mark.slow
+def test_a_worker_that_alone_is_stopped_leaves_a_study_that_says_so(tmp_path: Path) -> None:
+    process = study(tmp_path, "--strategies", "margin", "--", "loop.n_rounds=20")
+    until((tmp_path / "runs/digits/margin/seed=0" / LEDGER).exists)
+    (worker,) = workers_of(process.pid)
+    os.kill(worker, signal.SIGTERM)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "processes were told to stop before 2 runs had ended" in err
+
+
 def test_time_left_goes_by_what_cells_of_the_same_kind_took() -> None:
     jobs = [StudyJob(f"{kind} {n}", kind, (), Path()) for n in range(3) for kind in ("cheap", "dear")]
     clock = TimeLeft(jobs, 2)

@@ -108,7 +108,7 @@ def run_cells(todo: Sequence[StudyRun], root: Path, processes: int = 1) -> int:
         processes: How many at a time; with several, one thread each unless ``OMP_NUM_THREADS`` says otherwise.
 
     Returns:
-        How many have failed.
+        How many have failed, or were left because their process alone was told to stop.
 
     Raises:
         SystemExit: If the study was told to stop; every run has saved then.
@@ -122,17 +122,21 @@ def run_cells(todo: Sequence[StudyRun], root: Path, processes: int = 1) -> int:
         )
         for c in todo
     ]
-    stop, clock, failed = StopRequest(), TimeLeft(jobs, processes), 0
+    stop, clock, failed, ended = StopRequest(), TimeLeft(jobs, processes), 0, 0
     for number, end in enumerate(StudyWorkers(processes, stop).run(jobs), 1):
         if end.status == "failed":
             failed += 1
             say(f"error: {end.job.run_dir}: {end.message}", sys.stderr)
         if end.status != "stopped":
+            ended += 1
             say(f"[{number}/{len(jobs)}] {clock.line(end)}")
     if stop.signum:
         say("stopped; every run has saved, and the same command goes on", sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED if stop.signum == signal.SIGINT else EXIT_STOPPED)
-    return failed
+    if ended < len(jobs):
+        # Somebody has stopped the processes one by one, and not this one.
+        say(f"error: processes were told to stop before {len(jobs) - ended} runs had ended", sys.stderr)
+    return failed + len(jobs) - ended
 
 
 def _arguments(name: str, root: Path, words: Sequence[str]) -> argparse.Namespace:
