@@ -26,7 +26,6 @@ from typing import Any
 
 import torch
 
-from autoal.config.command_line import conf_dir
 from autoal.data.base import Dataset, DatasetInfo, Split, TensorSource
 from autoal.run.machine import machine
 from experiments.benchmarks.crossover import crossover
@@ -64,19 +63,16 @@ class Synthetic(Dataset):
 
 def experiment(pool: int, processes: int) -> dict[str, Any]:
     """Return the experiment's config."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
+    from autoal.config.root import plain
+    from autoal.run.compose import compose_config
 
     overrides = [
         "backbone=small_cnn", "strategy=kcenter", "trainer=ddp_cpu", f"trainer.devices={processes}",
         "loop.n_init=1024", "loop.n_query=256", "loop.n_rounds=2", "loop.epochs=2", "loop.batch_size=128",
         "loop.eval_batch_size=256", "loop.stop_train_acc=null",
     ]  # fmt: skip
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = OmegaConf.to_container(compose("train", overrides=overrides), resolve=True)
-    assert isinstance(config, dict)
     dataset = {"name": "synthetic", "_target_": "experiments.benchmarks.ddp.Synthetic", "n": pool}
-    return {**{str(k): v for k, v in config.items()}, "dataset": dataset}
+    return {**plain(compose_config(overrides)), "dataset": dataset}
 
 
 def rank(args: argparse.Namespace) -> None:

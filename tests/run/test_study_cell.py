@@ -116,7 +116,7 @@ def test_a_failed_cell_is_recorded_and_the_next_one_runs(tmp_path: Path) -> None
 def test_cells_of_other_seeds_are_composed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = CellRunner()
     first = runner._config(["strategy=margin", "seed=4"], tmp_path / "a")
-    monkeypatch.setattr("autoal.run.study_cell.compose", lambda *_, **__: pytest.fail("composed again"))
+    monkeypatch.setattr("autoal.run.study_cell.compose_config", lambda *_, **__: pytest.fail("composed again"))
     second = runner._config(["strategy=margin", "seed=5"], tmp_path / "b")
     assert (first.seed, second.seed) == (4, 5)
     assert (first.paths.run_dir, second.paths.run_dir) == (str(tmp_path / "a"), str(tmp_path / "b"))

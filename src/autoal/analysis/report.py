@@ -24,7 +24,8 @@ from autoal.analysis.results import (
     find_baseline,
 )
 from autoal.analysis.runs import Problem, Run
-from autoal.analysis.sections_people import class_table, stopping_table
+from autoal.analysis.sections_classes import class_scores_table
+from autoal.analysis.sections_stopping import stopping_table
 from autoal.analysis.settings import Setting, collect
 from autoal.analysis.style import looks
 from autoal.analysis.tables import Table, write_csv
@@ -147,7 +148,7 @@ def _write_tables(
         "seconds": builders.seconds_table(results),
         "overlap": builders.overlap_table(results),
         "class_balance": builders.class_table(results),
-        "classes": class_table([(r.setting.label, r.classes) for r in results]),
+        "classes": class_scores_table([(r.setting.label, r.classes) for r in results]),
         "stopping": stopping_table([(r.setting.label, r.classes) for r in results]),
         "people": effort_table([(r.setting.label, r.effort) for r in results]),
         "suggestions": sway_table([(r.setting.label, r.effort) for r in results]),

@@ -13,9 +13,12 @@ from autoal.analysis.items import Item, PageInput, chart_item, note_item, sectio
 from autoal.analysis.pairwise import PairRow
 from autoal.analysis.recipes import config_text
 from autoal.analysis.results import SettingResult
-from autoal.analysis.sections_people import people_sections, reach_item
+from autoal.analysis.sections_classes import class_sections
+from autoal.analysis.sections_people import people_sections
+from autoal.analysis.sections_stopping import reach_item, stopping_sections
 from autoal.analysis.stats import MIN_BOOTSTRAP, MIN_TEST
 from autoal.analysis.tables import Table
+from autoal.analysis.thumbnails import albums
 from autoal.analysis.win_shares import win_share_table, win_shares
 
 __all__ = ["setting_sections"]
@@ -43,7 +46,8 @@ def setting_sections(result: SettingResult, content: PageInput) -> list[Item]:
         sections.append(
             section_item("time", "Time", "Seconds by phase", intro, [chart_item(seconds, "chart-seconds"), table])
         )
-    sections += people_sections(result, content)
+    sections += class_sections(result, content) + _pictures(result)
+    sections += people_sections(result) + stopping_sections(result)
     sections += _selection(result, content) + _weights(result, content) + [_config(result)]
     return sections
 
@@ -200,6 +204,25 @@ def _selection(result: SettingResult, content: PageInput) -> list[Item]:
             chart_item(class_chart(selection, content.styles), "chart-classes"),
         ]
     return [section_item("selection", "Selection", "What was bought", "", items)] if items else []
+
+
+def _pictures(result: SettingResult) -> list[Item]:
+    found = albums(result.setting)
+    if not found:
+        return []
+    options = [
+        {
+            "label": name,
+            "items": [
+                {"type": "pictures", "label": b.label, "pictures": [{"src": s, "title": t} for s, t in b.pictures]}
+                for b in rounds
+            ],
+        }
+        for name, rounds in found.items()
+    ]
+    intro = "What the first run of a strategy bought in each round; the words of a picture are its class and path."
+    choice = {"type": "choice", "label": "Strategy", "options": options}
+    return [section_item("bought", "Pictures", "What was bought, in pictures", intro, [choice])]
 
 
 def _weights(result: SettingResult, content: PageInput) -> list[Item]:

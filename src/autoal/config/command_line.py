@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from autoal.config.arguments import asks_for_multirun, flags_first, own_callbacks, own_strategy, quote_paths
 from autoal.config.explain import explain, os_error
 from autoal.config.instantiate import first_line
 from autoal.config.offers import offers, package_confs
-from autoal.config.root import check_paths, check_root
+from autoal.config.root import check_paths, check_root, plain
 from autoal.config.values import shown
 from autoal.config.variants import only_for
 from autoal.errors import AutoALError
@@ -87,9 +87,7 @@ def run_directory(config: DictConfig) -> Path:
         from hydra.core.hydra_config import HydraConfig
 
         return Path(HydraConfig.get().runtime.output_dir)
-    container = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(container, dict)
-    checked = check_root({str(k): v for k, v in container.items()})
+    checked = check_root(plain(config, complete=False))
     return Path(check_paths(checked["paths"]).run_dir).absolute()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
+
+from omegaconf import DictConfig, OmegaConf
 
 from autoal.config.training import TrainerSettings
 from autoal.config.values import Range, Text, check, check_value, settings_of, shown, unknown_key
@@ -67,6 +69,18 @@ SIMULATED = {"name": "simulated", "people": False, "n_test": 0}
 """The oracle where none is chosen."""
 
 ROOT_KEYS = (*GROUPS, *settings_of(Scalars))
+
+
+def plain(config: DictConfig | Mapping[str, Any], complete: bool = True) -> dict[str, Any]:
+    """Return a composed config as a plain mapping, its references resolved.
+
+    Args:
+        config: The config.
+        complete: Whether a value that is still to be given (``???``) is an error.
+    """
+    if isinstance(config, DictConfig):
+        config = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True, throw_on_missing=complete))
+    return {str(key): value for key, value in config.items()}
 
 
 def check_root(config: Mapping[str, Any]) -> dict[str, Any]:

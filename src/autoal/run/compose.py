@@ -92,7 +92,7 @@ def experiment(
             raise unknown_name("part of an experiment", group, ("seed", *GROUPS))
     if config_dir is not None:
         words.append(f"hydra.searchpath=['file://{Path(config_dir).absolute()}']")
-    config = _compose([*words, *overrides])
+    config = compose_config([*words, *overrides])
     OmegaConf.set_struct(config, False)
     for group, options in settings.items():
         # A class of your own has no use for the arguments of the choice that it replaces.
@@ -135,8 +135,15 @@ def _choice(group: str, name: str, known: bool) -> str:
     return name
 
 
-def _compose(words: list[str]) -> DictConfig:
-    """Compose the config; whatever Hydra an embracing program has set up is put back afterwards."""
+def compose_config(words: Sequence[str]) -> DictConfig:
+    """Compose the config; whatever Hydra an embracing program has set up is put back afterwards.
+
+    Args:
+        words: Overrides, as on the command line.
+
+    Raises:
+        AutoALError: In one line, if they do not fit.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
@@ -146,7 +153,7 @@ def _compose(words: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return compose("train", overrides=words)
+            return compose("train", overrides=list(words))
     except (HydraException, OmegaConfBaseException) as error:
         raise AutoALError(explain(error)) from error
     finally:

@@ -16,10 +16,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from autoal.config.instantiate import admit, first_line, to_name_again
-from autoal.config.root import check_root
+from autoal.config.root import check_root, plain
 from autoal.config.training import TrainerSettings
 from autoal.console.invocation import resume_command
 from autoal.console.terminal import say
@@ -122,7 +122,7 @@ class Experiment:
         Raises:
             AutoALError: For any bad value, before a file is written.
         """
-        cfg = check_root(_plain(config))
+        cfg = check_root(plain(config))
         if resume:
             take_threads(RunDir(run_dir))
         admit(cfg, trust)
@@ -414,11 +414,3 @@ def _attempt(step: Callable[[], object], problems: list[Exception]) -> None:
         step()
     except Exception as error:
         problems.append(error)
-
-
-def _plain(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(config, DictConfig):
-        container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        assert isinstance(container, dict)
-        return {str(k): v for k, v in container.items()}
-    return {str(k): v for k, v in config.items()}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from autoal.config.root import plain
 from autoal.errors import AutoALError
 from autoal.processes.launch import global_rank
 from autoal.run.summary import summary
@@ -74,11 +75,9 @@ def _write(run: RunDir, config: dict[str, Any], overrides: Sequence[str], messag
 
 def _plain(config: DictConfig) -> dict[str, Any]:
     try:
-        container = OmegaConf.to_container(config, resolve=True)
+        return plain(config, complete=False)
     except Exception:  # what can't be resolved may be the very error
-        container = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(container, dict)
-    return {str(k): v for k, v in container.items()}
+        return plain(cast("dict[str, Any]", OmegaConf.to_container(config, resolve=False)))
 
 
 def _summary(config: Mapping[str, Any], message: str) -> dict[str, Any]:

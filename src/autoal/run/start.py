@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from autoal.config.instantiate import targets
-from autoal.config.root import check_root
+from autoal.config.root import check_root, plain
 from autoal.errors import AutoALError
 from autoal.humans.answers import Desk
 from autoal.humans.session import has_people
@@ -38,7 +38,7 @@ def run(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     Raises:
         AutoALError: For any error of the user.
     """
-    composed = _plain(config)
+    composed = check_root(plain(config))
     start = _start(composed, run_dir)
     trust = trusted(composed)
     if start.summary is not None:
@@ -68,12 +68,6 @@ def _still_waiting(start: Start, line: str) -> dict[str, Any]:
     if _in_sweep():
         return read_summary(start.run_dir) or {}
     raise SystemExit(EXIT_UNANSWERED)
-
-
-def _plain(config: DictConfig) -> dict[str, Any]:
-    container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(container, dict)
-    return check_root({str(k): v for k, v in container.items()})
 
 
 def trusted(composed: Mapping[str, Any]) -> list[str]:

@@ -8,17 +8,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
-from autoal.config.command_line import conf_dir, in_one_line
-from autoal.config.explain import explain
-from autoal.config.root import check_root
+from autoal.config.command_line import in_one_line
+from autoal.config.root import check_root, plain
 from autoal.data.kept import KeptData
 from autoal.errors import AutoALError
 from autoal.logs import quiet
+from autoal.run.compose import compose_config
 from autoal.run.experiment import Experiment
 from autoal.run.failure import record_failure
 from autoal.run.isolation import as_found
@@ -62,13 +59,11 @@ class CellRunner:
                 raise AutoALError(message) from error
 
     def _run(self, config: DictConfig, overrides: Sequence[str], run_dir: Path) -> dict[str, Any]:
-        container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        assert isinstance(container, dict)
-        plain = check_root({str(k): v for k, v in container.items()})
-        start = same_cell(run_dir, plain)
+        checked = check_root(plain(config))
+        start = same_cell(run_dir, checked)
         if start.summary is not None:
             return start.summary
-        built = Experiment.build(start.config, run_dir, overrides, start.resume, trusted(plain), self._data)
+        built = Experiment.build(start.config, run_dir, overrides, start.resume, trusted(checked), self._data)
         built.show = False
         return built.run(start.resume)
 
@@ -77,11 +72,7 @@ class CellRunner:
         seeds = [word for word in overrides if _SEED.fullmatch(word)]
         rest = tuple(word for word in overrides if word not in seeds)
         if rest not in self._composed:
-            try:
-                with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-                    self._composed[rest] = compose("train", overrides=list(rest))
-            except (HydraException, OmegaConfBaseException) as error:
-                raise AutoALError(explain(error)) from error
+            self._composed[rest] = compose_config(rest)
         config = deepcopy(self._composed[rest])
         if seeds:
             config.seed = int(seeds[-1].partition("=")[2])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from autoal.config.command_line import conf_dir
+from autoal.config.root import plain
 from autoal.files import atomic_open
+from autoal.run.compose import compose_config
 from autoal.run.study_runs import Setting, StudyRun, study_runs
 from autoal.rundir.names import ROUNDS
 from autoal.rundir.recipe import recipe_hash
@@ -43,15 +44,8 @@ def recorded(runs: Sequence[StudyRun], results: Path) -> set[tuple[str, str, int
 
 
 def _recipe(run: StudyRun) -> str:
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
     # The run directory's name is the time's; it is no part of the recipe.
-    overrides = [*run.overrides, "paths.run_dir=unused"]
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = OmegaConf.to_container(compose("train", overrides=overrides), resolve=True)
-    assert isinstance(config, dict)
-    return recipe_hash({str(key): value for key, value in config.items()})
+    return recipe_hash(plain(compose_config([*run.overrides, "paths.run_dir=unused"])))
 
 
 def collect(settings: Sequence[Setting], root: Path, results: Path) -> dict[str, int]:
