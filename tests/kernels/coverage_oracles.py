@@ -1,6 +1,7 @@
 """Plain float64 definitions of the coverage strategies, written from the papers and without the fast path."""
 
 import numpy as np
+import torch
 
 EQUAL = 1e-10
 
@@ -122,3 +123,27 @@ def plain_dcom(z, p, labelled, targets, n, radius=0.75, switch=0.9, steepness=30
         picks.append(int(np.flatnonzero(value >= value.max() * (1 - EQUAL))[0]))
         covered = covered | near[picks[-1]]
     return picks, s
+
+
+def plain_activeft(z, fixed, n, generator, steps, lr, balance=1.0):
+    """ActiveFT by plain optimisation: cosines of the moved points to all rows ``(n, N)``, and the rows they take.
+
+    ``z`` and ``fixed`` are unit rows, float64. Ties go to the lowest row.
+    """
+    order = torch.argsort(torch.rand(len(z), generator=generator, dtype=torch.float64))
+    points = z[order[:n]].clone().requires_grad_()
+    adam = torch.optim.Adam([points], lr=lr)
+    for _ in range(steps):
+        adam.zero_grad()
+        every = torch.cat([points, fixed])
+        s, k = (z @ every.T / 0.07).max(1)
+        crowd = balance * (every @ every.detach().T / 0.07).exp().sum(1)[k]
+        (-(s - (s.exp() + crowd).log()).mean()).backward()
+        adam.step()
+        points.data /= points.data.norm(dim=1, keepdim=True)
+    cosine, rows = (points.detach() @ z.T).numpy(), []
+    left = cosine.copy()
+    for row in left:
+        row[rows] = -np.inf
+        rows.append(int(np.flatnonzero(row >= row.max() - 1e-9)[0]))
+    return cosine, rows

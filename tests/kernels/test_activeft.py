@@ -12,7 +12,7 @@ from autoal.errors import AutoALError
 from autoal.kernels import activeft
 from autoal.kernels.coverage import Rows
 
-from .coverage_oracles import unit
+from .coverage_oracles import plain_activeft, unit
 from .test_herding import clusters
 
 _loss_and_gradient = importlib.import_module("autoal.kernels.activeft")._loss_and_gradient
@@ -37,20 +37,7 @@ def test_plain_optimisation_gives_the_same_picks():
     x = clusters(150, 6)
     z = torch.tensor(unit(x))
     picks = activeft(x, 8, torch.Generator().manual_seed(0), steps=30, lr=0.01)
-    order = torch.argsort(torch.rand(150, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
-    points = z[order[:8]].clone().requires_grad_()
-    adam = torch.optim.Adam([points], lr=0.01)
-    for _ in range(30):
-        adam.zero_grad()
-        s, k = (z @ points.T / 0.07).max(1)
-        crowd = (points @ points.detach().T / 0.07).exp().sum(1)[k]
-        (-(s - (s.exp() + crowd).log()).mean()).backward()
-        adam.step()
-        points.data /= points.data.norm(dim=1, keepdim=True)
-    cosine, want = (points.detach() @ z.T).numpy(), []
-    for row in cosine:
-        row[want] = -np.inf
-        want.append(int(row.argmax()))
+    cosine, want = plain_activeft(z, z[:0], 8, torch.Generator().manual_seed(0), steps=30, lr=0.01)
     assert picks.index.tolist() == want
     np.testing.assert_allclose(picks.score, [cosine[i, j] for i, j in enumerate(want)])
 

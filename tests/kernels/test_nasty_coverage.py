@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from autoal.kernels import activeft, dcom, herding, probcover, pure_radius, typiclust, unit_rows, weighted_kmeans
 from autoal.kernels.similarity import KERNELS
 
-from .coverage_oracles import below, plain_dcom, plain_herding, plain_typiclust, squared, unit
+from .coverage_oracles import below, plain_activeft, plain_dcom, plain_herding, plain_typiclust, squared, unit
 from .pools import pools, seconds
 
 
@@ -73,21 +73,7 @@ def test_dcom_is_the_definition(pool, switch, steepness):
 def test_activeft_is_plain_optimisation(pool, balance):
     picks = activeft(pool.x, pool.n, pool.generator(), pool.start, steps=2, lr=0.1, balance=balance)
     z, fixed = torch.tensor(unit(pool.x.double())), torch.tensor(unit(pool.known.double()))
-    order = torch.argsort(torch.rand(len(z), generator=pool.generator(), dtype=torch.float64))
-    points = z[order[: pool.n]].clone().requires_grad_()
-    adam = torch.optim.Adam([points], lr=0.1)
-    for _ in range(2):
-        adam.zero_grad()
-        every = torch.cat([points, fixed])
-        s, k = (z @ every.T / 0.07).max(1)
-        crowd = balance * (every @ every.detach().T / 0.07).exp().sum(1)[k]
-        (-(s - (s.exp() + crowd).log()).mean()).backward()
-        adam.step()
-        points.data /= points.data.norm(dim=1, keepdim=True)
-    cosine, want = (points.detach() @ z.T).numpy(), []
-    for row in cosine:
-        row[want] = -np.inf
-        want.append(int(np.flatnonzero(row >= row.max() - 1e-9)[0]))
+    cosine, want = plain_activeft(z, fixed, pool.n, pool.generator(), steps=2, lr=0.1, balance=balance)
     np.testing.assert_allclose(picks.score, [cosine[i, j] for i, j in enumerate(picks.index.tolist())], atol=2e-4)
     if pool.x.dtype == torch.float64:
         assert picks.index.tolist() == want
