@@ -27,26 +27,24 @@ TRAININGS = {
 }
 
 
-def setting(name: str, training: str, seeds: int, start: bool = False) -> Setting:
+def setting(name: str, training: str, strategies: tuple[str | tuple[str, ...], ...], seeds: int) -> Setting:
     """Make the setting of a data set and a training.
 
     Args:
         name: The data set's experiment file.
         training: A key of :data:`TRAININGS`.
+        strategies: Who chooses the samples.
         seeds: How many.
-        start: Whether only the initial set is trained on.
     """
     words = (f"+experiment=semi_supervised_study/{name}", "trainer=cpu", *TRAININGS[training])
-    if start:
-        return Setting(f"{name}_40_{training}", (*words, "loop.n_rounds=0"), ("random",), CLAIMS[:seeds])
-    return Setting(f"{name}_{training}", words, STRATEGIES, CLAIMS[:seeds])
+    return Setting(f"{name}_{training}", words, strategies, CLAIMS[:seeds])
 
 
 SETTINGS = [
-    *(setting("digits", training, 10, start=True) for training in TRAININGS),
-    *(setting("digits", training, 5) for training in TRAININGS),
-    *(setting("cifar10_features", training, 5) for training in TRAININGS),
-    *(setting("mnist", training, 5) for training in TRAININGS),
+    *(setting("digits_40", training, ("random",), 10) for training in TRAININGS),
+    *(setting("digits", training, STRATEGIES, 5) for training in TRAININGS),
+    *(setting("cifar10_features", training, STRATEGIES, 5) for training in TRAININGS),
+    *(setting("mnist", training, STRATEGIES, 5) for training in TRAININGS),
 ]
 
 if __name__ == "__main__" and main(HERE, SETTINGS):
