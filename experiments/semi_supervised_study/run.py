@@ -25,6 +25,8 @@ TRAININGS = {
     "fixmatch": ("training=fixmatch", *SHORT),
     "freematch": ("training=freematch", *SHORT, "training.decay=0.99"),
 }
+# Half a standard deviation of features that are not standardised: theirs is 2 in the mean.
+NOISE = "training.strong=[{_target_: autoal.data.noise.FeatureNoise, std: 1.0, drop: 0.2}]"
 
 
 def setting(name: str, training: str, strategies: tuple[str | tuple[str, ...], ...], seeds: int) -> Setting:
@@ -37,6 +39,8 @@ def setting(name: str, training: str, strategies: tuple[str | tuple[str, ...], .
         seeds: How many.
     """
     words = (f"+experiment=semi_supervised_study/{name}", "trainer=cpu", *TRAININGS[training])
+    if name == "cifar10_features" and training != "supervised":
+        words = (*words, NOISE)
     return Setting(f"{name}_{training}", words, strategies, CLAIMS[:seeds])
 
 
