@@ -15,6 +15,7 @@ from experiments.semi_supervised_study import report
 
 HERE = Path(__file__).resolve().parent
 
+Strategies = tuple[str | tuple[str, ...], ...]
 STRATEGIES = ("random", "margin", ("uherding", "strategy.features=classifier"), "autoal")
 # A round has some thousand steps or less: averages over a thousand would still be at their start.
 SHORT = ("training.ema=0.99",)
@@ -26,10 +27,10 @@ TRAININGS = {
     "freematch": ("training=freematch", *SHORT, "training.decay=0.99"),
 }
 # Half a standard deviation of features that are not standardised: theirs is 2 in the mean.
-NOISE = "training.strong=[{_target_: autoal.data.noise.FeatureNoise, std: 1.0, drop: 0.2}]"
+NOISE = ("training.strong=[{_target_: autoal.data.noise.FeatureNoise, std: 1.0, drop: 0.2}]",)
 
 
-def setting(name: str, training: str, strategies: tuple[str | tuple[str, ...], ...], seeds: int) -> Setting:
+def setting(name: str, training: str, strategies: Strategies, seeds: int, views: tuple[str, ...] = ()) -> Setting:
     """Make the setting of a data set and a training.
 
     Args:
@@ -37,17 +38,18 @@ def setting(name: str, training: str, strategies: tuple[str | tuple[str, ...], .
         training: A key of :data:`TRAININGS`.
         strategies: Who chooses the samples.
         seeds: How many.
+        views: Overrides that say how unlabelled samples are changed.
     """
     words = (f"+experiment=semi_supervised_study/{name}", "trainer=cpu", *TRAININGS[training])
-    if name == "cifar10_features" and training != "supervised":
-        words = (*words, NOISE)
+    if training != "supervised":
+        words = (*words, *views)
     return Setting(f"{name}_{training}", words, strategies, CLAIMS[:seeds])
 
 
 SETTINGS = [
     *(setting("digits_40", training, ("random",), 10) for training in TRAININGS),
     *(setting("digits", training, STRATEGIES, 5) for training in TRAININGS),
-    *(setting("cifar10_features", training, STRATEGIES, 5) for training in TRAININGS),
+    *(setting("cifar10_features", training, STRATEGIES, 5, NOISE) for training in TRAININGS),
     *(setting("mnist", training, STRATEGIES, 5) for training in TRAININGS),
 ]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from autoal.data.base import Split
     from autoal.embedding.encoder import Encoder
     from autoal.embedding.store import Block, FeatureStore
+    from autoal.embedding.views import ViewPlan
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -26,11 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="key=value",
         help="backbone=timm|torchvision|..., backbone.model=..., backbone.pretrained=true|PATH, and options of "
-        "the dataset, e.g. path=photos",
+        "the dataset, e.g. path=photos; with --views also training.weak=... and training.strong=...",
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the features; an unfinished one goes on"
     )
+    parser.add_argument(
+        "--views",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also N weakly and N strongly augmented views of each training image, for training=fixmatch etc.",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the views (default 0)")
     parser.add_argument("--splits", help="parts to embed, e.g. train,test (default: all that the dataset has)")
     parser.add_argument("--root", type=Path, help="data directory (default: paths.data_dir of the configs)")
     parser.add_argument(
@@ -48,17 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Embed what is missing and say what is there."""
-    for name in ("batch_size", "processes", "size"):
+    for name, least in (("batch_size", 1), ("processes", 1), ("size", 1), ("views", 0), ("seed", 0)):
         value = getattr(args, name)
-        if value is not None and value < 1:
-            raise AutoALError(f"--{name.replace('_', '-')} {value} is not 1 or more")
+        if value is not None and value < least:
+            raise AutoALError(f"--{name.replace('_', '-')} {value} is not {least} or more")
     config = _compose(args.dataset, args.options)
     from autoal.data.build import build_dataset, plain
     from autoal.data.loading import load_splits
     from autoal.embedding.encoder import build_encoder
     from autoal.embedding.progress import show
     from autoal.embedding.store import FeatureStore, rows_of
-    from autoal.embedding.workers import EmbeddingJob
+    from autoal.embedding.workers import EmbeddingJob, image_sources
 
     backbone, root = plain(config.backbone), Path(args.root or config.paths.data_dir).expanduser()
     encoder = build_encoder(backbone, args.size)
@@ -67,12 +76,15 @@ def run(args: argparse.Namespace) -> int:
     dataset = build_dataset(config.dataset)
     splits = _chosen(load_splits(dataset, root), args.splits)
     _check_images(encoder, splits)
-    with FeatureStore(args.out, _plan(args.dataset, splits, backbone, encoder)) as store:
+    views = _views(args, config)
+    sources = image_sources(dataset, splits, views)
+    made = _plan(args.dataset, splits, backbone, encoder) | ({"views": views.describe()} if views else {})
+    with FeatureStore(args.out, made) as store:
         if not store.finished:
             blocks = store.missing(args.batch_size)
-            total = sum(len(split) for split in splits.values())
-            job = EmbeddingJob(plain(config.dataset), backbone, root, args.size, store.files)
-            found = _embed(args, job, encoder, splits, blocks)
+            total = sum(file.rows for file in store.files.values())
+            job = EmbeddingJob(plain(config.dataset), backbone, root, args.size, store.files, views)
+            found = _embed(args, job, encoder, sources, blocks)
             for block in show(found, total - rows_of(blocks), total):
                 store.record(block)
             labels = {name: split.targets.cpu().numpy() for name, split in splits.items()}
@@ -95,13 +107,14 @@ def _compose(dataset: str, words: Sequence[str]) -> Any:
     names = choices("dataset")
     if dataset not in names:
         raise unknown_name("dataset", dataset, names)
-    own = [w for w in words if w.partition("=")[0].partition(".")[0] in ("backbone", "dataset")]
+    own = [w for w in words if w.partition("=")[0].partition(".")[0] in ("backbone", "dataset", "training")]
     if not any(word.startswith("backbone=") for word in own):
         raise AutoALError("which model? e.g. backbone=timm backbone.model=vit_small_patch14_dinov2.lvd142m")
     others = [f"dataset.{word}" for word in words if word not in own]
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return compose("train", overrides=[f"dataset={dataset}", *others, *own])
+            # Any of the methods that have views.
+            return compose("train", overrides=[f"dataset={dataset}", "training=fixmatch", *others, *own])
     except (HydraException, OmegaConfBaseException) as error:
         raise AutoALError(explain(error)) from error
 
@@ -114,6 +127,22 @@ def _chosen(splits: dict[str, Split], names: str | None) -> dict[str, Split]:
         if name not in splits:
             raise unknown_name("part in --splits", name, splits)
     return {name: splits[name] for name in splits if name in wanted}
+
+
+def _views(args: argparse.Namespace, config: Any) -> ViewPlan | None:
+    """Return the views that are asked for."""
+    from autoal.data.build import plain
+    from autoal.embedding.views import ViewPlan
+
+    given = {kind: plain(config.training[kind]) for kind in ("weak", "strong")}
+    if args.views == 0:
+        for kind, augmentations in given.items():
+            if augmentations is not None:
+                raise AutoALError(f"training.{kind} changes views, and none are asked for; add --views 5")
+        return None
+    if args.splits is not None and "train" not in args.splits.split(","):
+        raise AutoALError(f"--views are of the train part, which --splits {args.splits} leaves out")
+    return ViewPlan.of(args.views, args.seed, plain(config.dataset.augment) or [], **given)
 
 
 def _check_images(encoder: Encoder, splits: Mapping[str, Split]) -> None:
@@ -149,7 +178,7 @@ def _plan(
 
 
 def _embed(
-    args: argparse.Namespace, job: Any, encoder: Encoder, splits: Mapping[str, Split], blocks: Sequence[Block]
+    args: argparse.Namespace, job: Any, encoder: Encoder, sources: Mapping[str, Any], blocks: Sequence[Block]
 ) -> Iterator[Block]:
     """Choose devices and processes, and embed."""
     import torch
@@ -163,7 +192,6 @@ def _embed(
     places = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if cuda else ["cpu"]
     processes = args.processes or len(places)
     if processes == 1:
-        sources = {name: split.source for name, split in splits.items()}
         return embed_blocks(encoder.to(torch.device(places[0])), sources, job.files, blocks)
     devices = [places[i % len(places)] for i in range(processes)]
     return embed_in_processes(job, blocks, devices, max(1, torch.get_num_threads() // processes))
@@ -188,4 +216,7 @@ def _report(out: Path, store: FeatureStore) -> None:
     print(
         f"{out}: {'complete already, ' if store.finished else ''}{sizes}; {store.plan['dimension']} features each"
     )
+    if views := store.plan.get("views"):
+        kinds = " and ".join(kind for kind in ("weak", "strong") if views[kind])
+        print(f"  {views['number']} {kinds} views of each training image, for training=fixmatch etc.")
     print(f"  autoal train dataset=features dataset.path={out.absolute()} backbone=linear")

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from autoal.data.digests import content_digest
+
+if TYPE_CHECKING:
+    from autoal.data.views import CachedViews
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class Split:
         targets: Class of each sample, int64, shape ``(N,)``; ``-1`` where unknown (never bought).
         names: The file of each sample as a path below the data set's folder, with ``/``; empty: no files.
         missing: Rows whose file has gone since the run began.
+        views: Views of the samples that were made beforehand, by kind (``"weak"``, ``"strong"``); mostly none.
         digest: Fingerprint of both, once :func:`autoal.data.fingerprint.split_digest` has computed it.
     """
 
@@ -131,6 +135,7 @@ class Split:
     digest: str | None = field(default=None, repr=False, compare=False)
     names: Sequence[str] = field(default=(), repr=False, compare=False)
     missing: Sequence[int] = field(default=(), repr=False, compare=False)
+    views: Mapping[str, CachedViews] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -138,7 +143,8 @@ class Split:
     def select(self, rows: Tensor) -> Split:
         """Return the samples of ``rows`` (int64, ``(n,)``), in that order."""
         names = [self.names[r] for r in rows.tolist()] if self.names else ()
-        return Split(self.source.select(rows), self.targets[rows], names=names)
+        views = {kind: made.select(rows) for kind, made in self.views.items()}
+        return Split(self.source.select(rows), self.targets[rows], names=names, views=views)
 
 
 class Dataset(ABC):

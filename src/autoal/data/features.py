@@ -18,6 +18,7 @@ from autoal.data.embedded import check_finished
 from autoal.data.loading import check_parts
 from autoal.data.memmap import ArraySource, chunks, open_array
 from autoal.data.splits import stratified_split
+from autoal.data.views import cached_views
 from autoal.errors import AutoALError
 
 PARTS = ("train", "val", "test")
@@ -31,7 +32,8 @@ class Features(Dataset):
     ``path`` is an ``.npz`` file with the arrays ``train_features``, ``train_labels``, ``test_features``,
     ``test_labels`` (and ``val_*``), or a folder with such ``.npy`` files, which are memory-mapped. Without
     a test part, arrays named ``features`` and ``labels`` are split by ``test_share``. Labels are numbers
-    from 0; -1 in the training part where unknown.
+    from 0; -1 in the training part where unknown. ``train_weak_features`` and ``train_strong_features``, ``(views,
+    N, F)``, are views that semi-supervised training takes instead of noise (``autoal embed --views``).
 
     Args:
         path: The file or folder, absolute or below the data directory.
@@ -62,6 +64,7 @@ class Features(Dataset):
         arrays = _open(path, self.info.name)
         if "train_features" in arrays:
             parts = {p: _part(arrays, f"{p}_", path) for p in PARTS if f"{p}_features" in arrays}
+            views = cached_views(arrays, parts["train"][0].shape, path)
         elif "features" in arrays:
             features, labels = _part(arrays, "", path)
             rows = stratified_split(labels, self._test_share, self._split_seed)
@@ -72,7 +75,9 @@ class Features(Dataset):
             raise AutoALError(
                 f"{path} has neither train_features nor features; it has: {', '.join(arrays) or 'nothing'}"
             )
-        return self._finish({p: Split(ArraySource(f), labels) for p, (f, labels) in parts.items()}, path)
+        splits = {p: Split(ArraySource(f), labels) for p, (f, labels) in parts.items()}
+        splits["train"].views = views
+        return self._finish(splits, path)
 
     def _finish(self, splits: dict[str, Split], path: Path) -> dict[str, Split]:
         if "test" not in splits:

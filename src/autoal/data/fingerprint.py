@@ -32,7 +32,7 @@ def fingerprint(module_or_splits: ActiveLearningDataModule | Mapping[str, Split]
       (:data:`autoal.data.digests.CONTENT_BYTES`); beyond, each file's path below their common folder, size
       and time of the last change in seconds. A copy that loses the times is then another data set; ``cp -a``,
       ``rsync -a`` and ``tar`` keep them. The decoder (size, fit, channels) counts too;
-    * mapped ``.npy`` files: the same, with the file's name.
+    * mapped ``.npy`` files: the same, with the file's name; views that lie beside them count too.
 
     The first call costs one to three seconds per GiB that is read, or a ``stat`` per file. The result is kept on
     the splits, so later calls cost nothing, also after the samples moved to a GPU; labels and inputs must not
@@ -67,7 +67,8 @@ def split_digest(split: Split) -> str:
     if split.digest is None:
         targets = split.targets.cpu().contiguous()
         labels = hashlib.sha256(str(targets.dtype).encode() + targets.numpy().tobytes()).hexdigest()
-        split.digest = join((str(len(split)), labels, source_digest(split.source)))
+        views = [word for kind, made in sorted(split.views.items()) for word in (kind, made.digest())]
+        split.digest = join((str(len(split)), labels, source_digest(split.source), *views))
     return split.digest
 
 

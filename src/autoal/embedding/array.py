@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from pathlib import Path
 
@@ -16,24 +17,29 @@ from autoal.files import reason
 class FeatureFile:
     """A ``.npy`` file of float16 rows that several processes fill, each its own rows.
 
+    Its array is ``(rows, width)``, or ``(views, rows, width)``, whose first two axes are counted as one here.
+
     The rows are written by ``pwrite`` into space that is allocated beforehand, not through a mapping: a full disk
     is an error of the system call then, and no SIGBUS.
 
     Args:
         folder: Where it lies.
         split: The part whose features it holds.
-        rows: Number of rows.
-        width: Numbers per row.
+        shape: Of the array.
+
+    Attributes:
+        rows: Number of rows, all views together.
     """
 
-    def __init__(self, folder: Path, split: str, rows: int, width: int) -> None:
+    def __init__(self, folder: Path, split: str, shape: tuple[int, ...]) -> None:
         self.path = folder / f"{split}_features.npy"
-        self._row_bytes = 2 * width
+        self.rows = math.prod(shape[:-1])
+        self._row_bytes = 2 * shape[-1]
         header = io.BytesIO()
-        form = {"descr": "<f2", "fortran_order": False, "shape": (rows, width)}
+        form = {"descr": "<f2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(header, form)
         self._header = header.getvalue()
-        self.nbytes = len(self._header) + rows * self._row_bytes
+        self.nbytes = len(self._header) + self.rows * self._row_bytes
 
     def is_there(self) -> bool:
         """Whether the file has its size and header."""

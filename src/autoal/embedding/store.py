@@ -16,6 +16,7 @@ import numpy.typing as npt
 from autoal.data.archives import free_space
 from autoal.data.embedded import CARD, PROGRESS
 from autoal.embedding.array import FeatureFile
+from autoal.embedding.views import view_shapes
 from autoal.errors import AutoALError
 from autoal.files import atomic_open, reason, write_json
 from autoal.rundir.locks import Lock, take_lock
@@ -30,7 +31,7 @@ class Block(NamedTuple):
     """Consecutive rows of a part.
 
     Attributes:
-        split: ``"train"``, ``"val"`` or ``"test"``.
+        split: ``"train"``, ``"val"`` or ``"test"``; ``"train_weak"`` or ``"train_strong"`` of views.
         start: The first row.
         stop: The row after the last.
     """
@@ -46,7 +47,8 @@ class FeatureStore:
     Args:
         folder: Made if need be.
         plan: What the features are made of, JSON values: ``dimension``, ``splits`` (name -> ``rows`` and
-            ``fingerprint``), and whatever else must be equal for a resume.
+            ``fingerprint``), ``views`` where there are some (:class:`~autoal.embedding.views.ViewPlan`), and
+            whatever else must be equal for a resume.
 
     Raises:
         AutoALError: If another process works in the folder, its features were made of something else (names
@@ -59,11 +61,11 @@ class FeatureStore:
     def __init__(self, folder: Path, plan: Mapping[str, Any]) -> None:
         self.folder = folder
         self.plan = json.loads(json.dumps(plan))
+        shapes = {split: (part["rows"], plan["dimension"]) for split, part in plan["splits"].items()}
         self.files = {
-            split: FeatureFile(folder, split, part["rows"], plan["dimension"])
-            for split, part in plan["splits"].items()
+            split: FeatureFile(folder, split, shape) for split, shape in (shapes | view_shapes(plan)).items()
         }
-        self._done = {split: np.zeros(part["rows"], np.bool_) for split, part in plan["splits"].items()}
+        self._done = {split: np.zeros(file.rows, np.bool_) for split, file in self.files.items()}
         self._waiting: list[Block] = []
         self._committed = 0.0
         self._lock: Lock | None = None
@@ -96,6 +98,7 @@ class FeatureStore:
             if isinstance(found, dict) and isinstance(found.get("splits"), dict):
                 # A complete folder may hold further parts.
                 found["splits"] = {name: part for name, part in found["splits"].items() if name in self.files}
+                found = {key: value for key, value in found.items() if key in self.plan}
             self._compare(found, card)
             journal.unlink(missing_ok=True)
             for file in self.files.values():
@@ -135,7 +138,7 @@ class FeatureStore:
     def _compare(self, found: Any, where: Path) -> None:
         if not isinstance(found, dict):
             raise AutoALError(f"{where} is damaged: {_AGAIN}")
-        theirs, ours = _flat({key: found.get(key) for key in self.plan}), _flat(self.plan)
+        theirs, ours = _flat(found), _flat(self.plan)
         names = [key for key in sorted({*theirs, *ours}) if theirs.get(key) != ours.get(key)]
         if names:
             shown = "; ".join(
@@ -152,10 +155,9 @@ class FeatureStore:
         Blocks begin at multiples of ``batch``, so that a resume computes the same batches as an undisturbed run.
         """
         blocks = []
-        for split, part in self.plan["splits"].items():
-            rows = part["rows"]
-            for start in range(0, rows, batch):
-                stop = min(start + batch, rows)
+        for split, file in self.files.items():
+            for start in range(0, file.rows, batch):
+                stop = min(start + batch, file.rows)
                 if not self._done[split][start:stop].all():
                     blocks.append(Block(split, start, stop))
         return blocks
@@ -229,6 +231,8 @@ def _read_json(path: Path) -> Any:
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        value = dict(enumerate(value))
     if not isinstance(value, dict):
         return {prefix: value}
     return {

@@ -15,13 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autoal.data.base import SampleSource
+from autoal.data.base import Dataset, SampleSource, Split
 from autoal.data.build import build_dataset
 from autoal.embedding.array import FeatureFile
 from autoal.embedding.encoder import Encoder, build_encoder
 from autoal.embedding.store import Block
+from autoal.embedding.views import AugmentedSource, ViewPlan
 from autoal.errors import AutoALError
 
+RawImages = SampleSource | AugmentedSource
 _GRACE = 10.0
 
 
@@ -35,6 +37,7 @@ class EmbeddingJob:
         root: The data directory.
         size: Side of the images in pixels, or None.
         files: The files, by part.
+        views: Which views are made, or None.
     """
 
     dataset: Mapping[str, Any]
@@ -42,11 +45,18 @@ class EmbeddingJob:
     root: Path
     size: int | None
     files: Mapping[str, FeatureFile]
+    views: ViewPlan | None = None
+
+
+def image_sources(dataset: Dataset, splits: Mapping[str, Split], views: ViewPlan | None) -> dict[str, RawImages]:
+    """Return the images of each part of a loaded data set, and the views of the training part."""
+    found: dict[str, RawImages] = {name: split.source for name, split in splits.items()}
+    return found | (views.sources(splits["train"].source, dataset.info) if views else {})
 
 
 def embed_blocks(
     encoder: Encoder,
-    sources: Mapping[str, SampleSource],
+    sources: Mapping[str, RawImages],
     files: Mapping[str, FeatureFile],
     blocks: Sequence[Block],
 ) -> Iterator[Block]:
@@ -148,7 +158,7 @@ def _work(job: EmbeddingJob, blocks: Sequence[Block], device: str, threads: int,
     try:
         torch.set_num_threads(threads)
         dataset = build_dataset(job.dataset)
-        sources = {name: split.source for name, split in dataset.load(job.root).items()}
+        sources = image_sources(dataset, dataset.load(job.root), job.views)
         encoder = build_encoder(job.backbone, job.size).to(torch.device(device))
         for block in embed_blocks(encoder, sources, job.files, blocks):
             pipe.send(block)

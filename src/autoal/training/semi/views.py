@@ -35,13 +35,14 @@ class UnlabelledViews:
     """Draws unlabelled samples and changes them; every draw follows from (seed, round, step, view, id).
 
     The samples come from the pool, pass after pass without replacement: bought and unbought ones, never those that
-    are held out for validation or test, or excluded. Their labels are not asked for.
+    are held out for validation or test, or excluded. Their labels are not asked for. Where views lie beside the
+    features (``autoal embed --views``) and the config says nothing else, one of them is drawn instead.
 
     Args:
         task: The experiment.
         weak: Augmentations of the weak views; None: those of labelled samples.
         strong: Augmentations of the strong views; None: the weak ones and RandAugment for images, noise and
-            missing values for vectors.
+            missing values for vectors. What is None takes the views beside the features where there are some.
     """
 
     def __init__(self, task: Task, weak: ViewConfig = None, strong: ViewConfig = None) -> None:
@@ -49,7 +50,12 @@ class UnlabelledViews:
         own = task.data.augmentations
         usual: tuple[Augmentation, ...] = (RandAugment(),) if len(info.input_shape) == 3 else (FeatureNoise(),)
         self._task = task
-        views = {"weak": own if weak is None else weak, "strong": (*own, *usual) if strong is None else strong}
+        given = {"weak": weak, "strong": strong}
+        made = task.data.split("train").views
+        self._cached = {kind: made[kind] for kind, config in given.items() if config is None and kind in made}
+        views = {kind: own if config is None else config for kind, config in given.items()}
+        if strong is None and "strong" not in self._cached:
+            views["strong"] = (*own, *usual)
         for name, augmentations in views.items():
             check_augmentations(f"training.{name}", info, augmentations)
         self._transforms = {name: InputTransform(info, augmentations) for name, augmentations in views.items()}
@@ -98,10 +104,14 @@ class UnlabelledViews:
 
         Args:
             name: ``"weak"`` or ``"strong"``.
-            raw: The samples.
+            raw: The samples, from :meth:`raw`; not looked at where views of them were made beforehand.
             mine: Which they are.
             dtype: Floating type of the network.
             number: Tells several views of one name apart.
         """
         key = stream_seed(self._task.seed, "views", self._task.data.round, name, number)
-        return self._transforms[name].train(raw, key, self.keys(mine), dtype)
+        keys = self.keys(mine)
+        if name in self._cached:
+            made = self._cached[name]
+            raw = made.fetch(mine.ids, made.pick(stream_seed(key, "cached"), keys)).to(self._task.device)
+        return self._transforms[name].train(raw, key, keys, dtype)
