@@ -248,9 +248,11 @@ def write_openml(data_id: int, n_classes: int = 3) -> Callable[[Path], None]:
             path = base / f"{name}.gz"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(gzip.compress(json.dumps(answer).encode()))
-        path = base / "data/v1/download/99/toy.arff.gz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress(arff))
+        # Newer releases name the file by its address, older ones (1.5) by its id.
+        for name in ("99/toy.arff.gz", "99.gz"):
+            path = base / "data/v1/download" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.compress(arff))
 
     return write
 

@@ -153,8 +153,8 @@ def test_openml_with_a_damaged_cache_is_one_line(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("sklearn.datasets._openml.urlopen", unreachable)
     write_openml(40)(tmp_path)
-    path = tmp_path / "openml/openml/openml.org/data/v1/download/99/toy.arff.gz"
-    path.write_bytes(path.read_bytes()[:50])
+    for path in (tmp_path / "openml/openml/openml.org/data/v1/download").rglob("*.gz"):
+        path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(AutoALError) as caught:
         OpenML(40).load(tmp_path)
     assert str(tmp_path / "openml") in str(caught.value)

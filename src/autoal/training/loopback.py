@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from datetime import timedelta
+from functools import partial
 
 import torch.distributed as torch_dist
 from lightning.pytorch.strategies import DDPStrategy
@@ -87,6 +88,17 @@ def loopback_store(
     if rank == 0 and handle is None:
         family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
         handle = socket.create_server((address, port), family=family).detach()
-    return TCPStore(
-        address, port, size, is_master=rank == 0, timeout=timeout, wait_for_workers=False, master_listen_fd=handle
+    store = partial(
+        TCPStore,
+        address,
+        port,
+        size,
+        is_master=rank == 0,
+        timeout=timeout,
+        wait_for_workers=False,
+        master_listen_fd=handle,
     )
+    try:
+        return store()
+    except NotImplementedError:  # torch 2.6: only the older server takes a socket that listens already
+        return store(use_libuv=False)
