@@ -17,6 +17,7 @@ from autoal.errors import AutoALError
 from autoal.humans.session import Session
 from autoal.kernels.checks import Progress
 from autoal.loggers.base import RunListener
+from autoal.loop.audience import Audience
 from autoal.loop.epochs import EpochNumbers
 from autoal.loop.people import PeoplePurchases
 from autoal.loop.purchases import Purchases
@@ -33,7 +34,7 @@ from autoal.query.contract import QueryStrategy, Selection
 from autoal.rundir.checkpoints import FORMAT, STAMP
 from autoal.rundir.directory import RunDir
 from autoal.training.callbacks import RoundCallback
-from autoal.training.evaluation import Evaluation, evaluate
+from autoal.training.evaluation import evaluate
 from autoal.training.hooks import TrainingHook
 from autoal.training.lit import LitClassifier
 from autoal.training.task import Task
@@ -44,8 +45,8 @@ class ActiveLearning(Checkpoint):
 
     The end of an epoch is where a round may end. Then a checkpoint is written, the classifier is evaluated,
     the strategy is asked for a query, the labels are bought (ledger first, then pool), the classifier is
-    reset, and the next checkpoint is written. Everything that decides is computed on every rank alike; rank
-    0 alone writes files.
+    reset, and the next checkpoint is written. Everything that decides is computed on every rank alike; only
+    rank 0 writes files.
 
     Lightning calls what writes checkpoints after every other callback, so that their states are those of the
     epoch's end; one that sets ``trainer.should_stop`` ends the round's training and not the fit.
@@ -94,7 +95,7 @@ class ActiveLearning(Checkpoint):
         self.records = RoundRecords()
         self.finished = False
         self.stamp: dict[str, Any] = dict(stamp or {})
-        self._listeners = tuple(listeners)
+        self._audience = Audience(task.data, loop, run_dir, view, listeners)
         self._initial: dict[str, Tensor] = {}
         self._purchases = Purchases(task.data, run_dir.ledger, loop, strategy.name, n_test)
         if people is not None:
@@ -107,8 +108,7 @@ class ActiveLearning(Checkpoint):
         self._seconds_before = 0.0
         self._stop = StopAgreement(stop or StopRequest())
         self._watch = watch or Watch()
-        self._steps_done = 0
-        self._steps = self.steps_before = self._step_before = 0
+        self._steps_done = self._steps = self.steps_before = self._step_before = 0
         self._trained: float | None = None
         self._asked: dict[str, Any] | None = None
 
@@ -138,7 +138,7 @@ class ActiveLearning(Checkpoint):
         self.task.precision = trainer.precision_plugin
         if hook is not None:
             self.data.extra_samples = hook.extra_samples
-        self.view.start(self._title(), self.loop.n_rounds + 1)
+        self._audience.start(self.strategy.name, self.seed)
         with self._stop.request.waiting():
             if self._purchases.reconcile() == 0:
                 self._purchases.buy_initial()
@@ -146,11 +146,7 @@ class ActiveLearning(Checkpoint):
                     hook.on_round_start(0)
                 self._each_round(lambda other: other.on_round_start(trainer, pl_module, 0))
             if self.records.rows:
-                if self.data.world.is_main:
-                    self.run_dir.write_rounds(self.records.rows)
-                    for listener in self._listeners:
-                        listener.resumed(self.records.rows)
-                self.view.round_done(self.records.rows)
+                self._audience.resumed(self.records.rows)
         if self.finished and self.data.round < self.loop.n_rounds:
             self._go_on()
         if self.finished:
@@ -164,10 +160,6 @@ class ActiveLearning(Checkpoint):
         row = self.records.rows.pop()
         self.records.add_seconds("train", float(row["seconds_train"]))
         self.finished, self._trained = False, float(row["train_acc"])
-
-    def _title(self) -> str:
-        name = self.data.dataset.info.name
-        return f"{name}, strategy {self.strategy.name}, seed {self.seed}"
 
     # --- training --------------------------------------------------------------------------------------
 
@@ -209,15 +201,11 @@ class ActiveLearning(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell what the epoch came to; end the round if it is over."""
         assert isinstance(pl_module, LitClassifier)
-        data, loop, train_acc, loss = self.data, self.loop, self.epochs.train_acc, self.epochs.train_loss
+        data, loop, train_acc = self.data, self.loop, self.epochs.train_acc
         self._steps_done = data.start_batch = 0
         stop = self._asked_to_stop(trainer) or self.epochs.over
         self.records.add_seconds("train", self.epochs.seconds)
-        if data.world.is_main:
-            metrics = {"train_acc": train_acc, "train_loss": loss, "lr": self.epochs.lr}
-            for listener in self._listeners:
-                listener.epoch(data.round, data.epoch, metrics)
-        self.view.epoch(data.round, len(data.pool.labelled), data.epoch, loop.epochs, train_acc, loss)
+        self._audience.epoch(self.epochs)
         if stop:
             self._end_training(trainer, pl_module, train_acc)
             signum = self._stop.ask()
@@ -265,7 +253,7 @@ class ActiveLearning(Checkpoint):
             else:
                 with self._phase("test"):
                     test = evaluate(net, data, *data.test_part(), auroc=True)
-                self._keep_predictions(test)
+                self._audience.predictions(test)
                 val = self._validation.evaluate(net)
                 balance = data.pool.class_balance(data.dataset.info.n_classes)
                 n_labeled = len(data.pool.labelled)
@@ -284,24 +272,15 @@ class ActiveLearning(Checkpoint):
             if selection is not None:
                 self._purchases.buy(data.round + 1, selection.ids, selection.scores, "query", self.strategy.name)
                 if data.world.is_main:
-                    batch = self._queries.bought(selection)
-                    for listener in self._listeners:
-                        listener.bought(batch)
+                    self._audience.bought(self._queries.bought(selection))
             self._each_round(lambda other: other.on_round_end(trainer, module, row))
             if selection is not None:
                 self._next_round(trainer, module)
-            self._publish()
+            self._audience.round_done(self.records.rows)
             self.finished, self._trained, self._asked = last, None, None
             self._save(trainer)
         if last:
             trainer.should_stop = True
-
-    def _keep_predictions(self, test: Evaluation) -> None:
-        """Write what the test samples were taken for; nothing of the run depends on it."""
-        if self.data.world.is_main:
-            self.run_dir.write_predictions(
-                self.data.round, test.predicted.numpy(), test.targets.numpy(), test.auroc
-            )
 
     def _ask_people(
         self, trainer: pl.Trainer, row: dict[str, Any], selection: Selection, spares: Selection | None
@@ -322,15 +301,6 @@ class ActiveLearning(Checkpoint):
         self.data.epoch = 0
         self._validation.reset()
         self._each_round(lambda other: other.on_round_start(trainer, module, self.data.round))
-
-    def _publish(self) -> None:
-        """Write the rows and show them."""
-        rows = self.records.rows
-        if self.data.world.is_main:
-            self.run_dir.write_rounds(rows)
-            for listener in self._listeners:
-                listener.round(rows)
-        self.view.round_done(rows)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[Progress]:

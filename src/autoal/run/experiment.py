@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -44,6 +43,7 @@ from autoal.processes.watch import Watch
 from autoal.query.contract import QueryStrategy
 from autoal.query.registry import build as build_strategy
 from autoal.run.data import build_data, check_strategy
+from autoal.run.ending import close, farewell, keep_traceback
 from autoal.run.lost import blame, say_lost
 from autoal.run.machine import check_stamp, machine, take_threads
 from autoal.run.summary import summary, training_text
@@ -193,7 +193,7 @@ class Experiment:
             watch.leave(message or first_line(error), signum)
             if status != "waiting" and not signum:
                 message = first_line(error)
-                self._keep_traceback(error)
+                keep_traceback(self.run_dir, error)
                 if error is caught:
                     raise
                 raise error from caught
@@ -202,7 +202,15 @@ class Experiment:
                 status, message = "interrupted", f"continue with: {self._resume_command()}"
         finally:
             watch.leave()
-            said = self._close(status, message, callback, trainer, stop)
+            said = close(
+                self.run_dir,
+                partial(self._summary, status, callback, trainer, message),
+                callback.view,
+                self.listeners,
+                stop,
+                self._main,
+                failed=status == "failed",
+            )
         if status == "interrupted":
             if self._shown:
                 say(f"stopped by {signal.Signals(signum).name}; {message}", sys.stderr)
@@ -211,7 +219,7 @@ class Experiment:
             if self._shown:
                 say(f"then continue with: {self._resume_command()}\n{message}")
         elif self._shown:
-            self._farewell(callback, said)
+            farewell(self.run_dir, callback.view, callback.records.rows, said)
         return said
 
     def _lost(self, line: str, speaking: bool) -> None:
@@ -221,17 +229,6 @@ class Experiment:
             mark_failed(self.run_dir.path, line)
         self.on_lost(line, speaking)
         os._exit(1)
-
-    def _keep_traceback(self, error: BaseException) -> None:
-        """Write what nobody expected into ``train.log`` and say in a note of the error that it is there."""
-        if isinstance(error, AutoALError | KeyboardInterrupt):
-            return
-        try:
-            with self.run_dir.log_file.open("a", encoding="utf-8") as file:
-                traceback.print_exception(error, file=file)
-        except OSError:
-            return
-        error.add_note(f"the traceback is in {self.run_dir.log_file}")
 
     def _open(self, resume: bool, callback: ActiveLearning, trainer: pl.Trainer) -> Found | None:
         """Claim the directory and write its first files; returns the checkpoint to go on from.
@@ -284,46 +281,6 @@ class Experiment:
             raise AutoALError(f"training ended after {done} of {wanted} rounds")
         if self._main:
             self.run_dir.check()
-
-    def _close(
-        self,
-        status: str,
-        message: str,
-        callback: ActiveLearning,
-        trainer: pl.Trainer,
-        stop: StopRequest,
-    ) -> dict[str, Any]:
-        """Write the last summary, tell the listeners and give the directory up, whatever else goes wrong.
-
-        Returns:
-            The summary.
-
-        Raises:
-            AutoALError: If the summary of a run that has not failed can't be written.
-        """
-        said: dict[str, Any] = {}
-        problems: list[Exception] = []
-
-        def write() -> None:
-            said.update(self._summary(status, callback, trainer, message))
-            if self._main:
-                self.run_dir.write_summary(said)
-
-        with stop.closing():
-            _attempt(write, problems)
-        stop.restore()
-        unwritten = list(problems)
-        _attempt(callback.view.stop, problems)
-        if self._main:
-            for listener in self.listeners:
-                _attempt(partial(listener.finish, said), problems)
-            _attempt(self.run_dir.release, problems)
-        if unwritten and status != "failed":
-            raise unwritten[0]
-        for problem in problems:
-            # A full disk fails twice; the first error is the one that ends the run.
-            log.warning("%s", problem)
-        return said
 
     @property
     def _main(self) -> bool:
@@ -398,19 +355,3 @@ class Experiment:
         device = trainer.strategy.root_device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         return machine(name, trainer.world_size)
-
-    def _farewell(self, callback: ActiveLearning, summary: dict[str, Any]) -> None:
-        best = f"final accuracy {100 * summary['final_acc']:.2f}%" if summary["final_acc"] is not None else ""
-        area = f", AUBC {100 * summary['aubc']:.2f}%" if summary["aubc"] is not None else ""
-        callback.view.finish(
-            callback.records.rows,
-            [f"{best}{area}", f"learning curve  {self.run_dir.curve_png}", f"run directory   {self.run_dir.path}"],
-        )
-
-
-def _attempt(step: Callable[[], object], problems: list[Exception]) -> None:
-    """Take a step of the end; an error is kept, so that the next step is taken too."""
-    try:
-        step()
-    except Exception as error:
-        problems.append(error)
