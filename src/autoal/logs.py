@@ -1,4 +1,4 @@
-"""Logging: everything into the run's ``train.log``, warnings alone to the terminal."""
+"""Logging: everything into the run's ``train.log``, only warnings to the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("autoal").setLevel(logging.INFO)
     if not logging.getLogger().handlers:
-        # A rank has no logging of Hydra's; without this its warnings would go into the file alone.
+        # A rank has no logging of Hydra's; without this its warnings would go only into the file.
         console = logging.StreamHandler()
         console.setFormatter(logging.Formatter(FORMAT))
         logging.getLogger().addHandler(console)

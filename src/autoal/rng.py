@@ -48,7 +48,7 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def sample_uniform(key: int, ids: Tensor, n: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Draw uniform numbers that depend on the key, the sample's id and the column alone.
+    """Draw uniform numbers that depend only on the key, the sample's id and the column.
 
     The draw of a sample is therefore the same whatever batch, shard or device it sits in, which is what
     makes augmentation and dropout independent of the number of processes.

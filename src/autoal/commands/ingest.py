@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--requeue-skips", action="store_true", help="what was skipped in earlier queries may be asked again"
     )
-    parser.add_argument("--dry-run", action="store_true", help="check alone")
+    parser.add_argument("--dry-run", action="store_true", help="check only")
     parser.add_argument("--root", type=Path, help="data directory (default: the run's)")
 
 

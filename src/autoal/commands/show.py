@@ -9,7 +9,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("run", type=Path, help="a run directory")
-    parser.add_argument("--round", type=int, help="this round's purchase alone (0: the initial one)")
+    parser.add_argument("--round", type=int, help="only this round's purchase (0: the initial one)")
     parser.add_argument("--limit", type=int, default=20, help="lines per round; 0: all (default: %(default)s)")
 
 

@@ -44,7 +44,7 @@ class CellState:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("sweep", type=Path, help="a sweep's directory (hydra.sweep.dir), or one run's")
-    parser.add_argument("--only", choices=STATES, help="show the runs in this state alone")
+    parser.add_argument("--only", choices=STATES, help="show only the runs in this state")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -152,7 +152,7 @@ def _choices(overrides: Iterable[str]) -> list[Sequence[str]]:
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.get_key_element()
         if override.is_sweep_override() and not override.is_discrete_sweep():
-            return [[]]  # the sweeper draws values from a range: what it wants is known to it alone
+            return [[]]  # the sweeper draws values from a range: only it knows what it wants
         if override.is_sweep_override():
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:

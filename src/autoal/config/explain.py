@@ -95,7 +95,7 @@ def _of_some_strategies(key: str, words: Sequence[str]) -> str:
     others = ", ".join(name for name in names if name not in having)
     return (
         f"{key} is an option of {', '.join(having)} and not of {others}; "
-        f"give it to one strategy alone: strategy.{having[0]}.{key.partition('.')[2]}=..."
+        f"give it to one strategy only: strategy.{having[0]}.{key.partition('.')[2]}=..."
     )
 
 

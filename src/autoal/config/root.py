@@ -63,7 +63,7 @@ class Paths:
 
 
 SUPERVISED = {"name": "supervised", "_target_": "autoal.training.method.Supervised", "ema": 0.0}
-"""The training where none is chosen: on the bought labels alone."""
+"""The training where none is chosen: on the bought labels only."""
 
 SIMULATED = {"name": "simulated", "people": False, "n_test": 0}
 """The oracle where none is chosen."""

@@ -60,7 +60,7 @@ class TrainerSettings:
         gradient_clip_algorithm: Clip the norm (default) or each value; part of the recipe.
         accumulate_grad_batches: Batches per optimiser step; part of the recipe.
         sync_batchnorm: Batch statistics over all processes; part of the recipe.
-        deterministic: Deterministic algorithms alone.
+        deterministic: Deterministic algorithms only.
         benchmark: Let cuDNN try its algorithms.
         profiler: One of Lightning's.
         log_every_n_steps: Steps between two numbers of a callback that logs by steps.

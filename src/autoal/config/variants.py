@@ -1,4 +1,4 @@
-"""Options of one strategy in a sweep over several: ``strategy.NAME.KEY=VALUE`` applies to NAME alone.
+"""Options of one strategy in a sweep over several: ``strategy.NAME.KEY=VALUE`` applies only to NAME.
 
 Hydra's sweep gives every override to every cell, and a strategy refuses the options of another. The words are
 therefore rewritten before Hydra sees them (``+only_for.NAME.KEY=VALUE``, which fits every config), and

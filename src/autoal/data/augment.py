@@ -1,4 +1,4 @@
-"""Augmentations of image batches; every draw depends on a key and the sample's id alone.
+"""Augmentations of image batches; every draw depends only on a key and the sample's id.
 
 Each is called as ``augment(images in 0..1 (B, C, H, W), key, ids (B,))`` and configured in
 ``dataset.augment`` by its ``_target_``. Crop and flips are in :mod:`autoal.data.lattice` and re-exported here.

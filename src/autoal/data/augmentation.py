@@ -21,5 +21,5 @@ class Augmentation(ABC):
         Args:
             x: Images in 0..1, ``(B, C, H, W)``, or normalised vectors, ``(B, F)``.
             key: Seed of this augmentation's stream.
-            ids: Sample ids, int64, ``(B,)``; the draw of a sample depends on the key and its id alone.
+            ids: Sample ids, int64, ``(B,)``; the draw of a sample depends only on the key and its id.
         """

@@ -69,7 +69,7 @@ class SampleSource(Protocol):
         ...
 
     def select(self, rows: Tensor) -> SampleSource:
-        """Return a source of ``rows`` alone (int64, ``(n,)``), in that order."""
+        """Return a source of only ``rows`` (int64, ``(n,)``), in that order."""
         ...
 
     @property
@@ -103,7 +103,7 @@ class TensorSource:
         return self if self.inputs.device == device else replace(self, inputs=self.inputs.to(device))
 
     def select(self, rows: Tensor) -> TensorSource:
-        """Return a source of ``rows`` alone."""
+        """Return a source of only ``rows``."""
         return TensorSource(self.fetch(rows), None if self.origin is None else self.origin.select(rows.cpu()))
 
     def digest(self) -> str:

@@ -28,7 +28,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
     """Holds the labelled and unlabelled pools and makes every loader.
 
     Training batches are augmented; the pool pass and every evaluation are not. The state that a checkpoint
-    needs is the pool's alone: order, augmentation and dropout follow from (seed, round, epoch, sample id).
+    needs is only the pool's: order, augmentation and dropout follow from (seed, round, epoch, sample id).
 
     Args:
         dataset: What to load.
@@ -43,7 +43,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
             shares fit into this together.
         prefetch: Batches fetched ahead for sources that stay off the device.
         features: Folder of static features; None: the inputs themselves where they are vectors.
-        spread_from: Bytes of a pool's features from which each rank keeps a share alone.
+        spread_from: Bytes of a pool's features from which each rank keeps only a share.
         oracle: Makes the oracle from the training split's targets.
         splits: The parts, where they have been loaded already; the module changes them, but no tensor in them.
         steps_per_epoch: Batches of an epoch, for which the labelled samples are cycled; None: one pass.
@@ -138,7 +138,7 @@ class ActiveLearningDataModule(pl.LightningDataModule):
     def split(self, name: str) -> Split:
         """Return a split by name: ``"train"``, ``"test"``, ``"val"``.
 
-        Its targets are for evaluation; labels of the training split come from the pool alone.
+        Its targets are for evaluation; labels of the training split come only from the pool.
         """
         return self._splits[name]
 

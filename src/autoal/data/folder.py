@@ -24,8 +24,8 @@ class ImageFolder(ImageFileDataset):
     A tree: ``train/<class>/**`` and ``test/<class>/**``, optionally ``val/<class>/**`` and ``unlabelled/**``.
     A manifest: a CSV file with the columns ``path`` (relative to the folder), ``label`` (empty where nobody
     knows it) and optionally ``split`` (train, val, test; unlabelled rows are always training samples).
-    Where there is no test part, about ``test_share`` of the labelled images are set aside: which ones depends on
-    each image's path alone, so that none changes sides when others come, go or get a label.
+    Where there is no test part, about ``test_share`` of the labelled images are set aside: which ones depends
+    only on each image's path, so that none changes sides when others come, go or get a label.
     With ``class_names`` a folder of images without any labels will do, in any depth of subfolders.
 
     Unlabelled images belong to the training set; a simulated oracle has no label of them to sell. Classes are
@@ -153,7 +153,7 @@ def read_tree(folder: Path, class_names: tuple[str, ...] = ()) -> tuple[dict[str
         The files of ``train``, ``val`` and ``test``, and the class names.
 
     Raises:
-        AutoALError: If there is no class, a class folder is empty, or a class appears outside training alone.
+        AutoALError: If there is no class, a class folder is empty, or a class appears only outside training.
     """
     names = class_names or tuple(p.name for p in _class_folders(folder / "train"))
     if len(names) < 2:

@@ -151,7 +151,7 @@ class ImageFiles:
         return TensorSource(inputs, origin=self)
 
     def select(self, rows: Tensor) -> ImageFiles:
-        """Return a source of ``rows`` alone; nothing is decoded."""
+        """Return a source of only ``rows``; nothing is decoded."""
         wanted = rows.tolist()
         where = [self.where[r] for r in wanted] if self.where else ()
         missing = frozenset(i for i, r in enumerate(wanted) if r in self.missing)

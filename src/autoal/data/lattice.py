@@ -48,7 +48,7 @@ class LatticeAugmentation(Augmentation):
 
         Args:
             key: Seed of this augmentation's stream.
-            ids: Sample ids, int64, ``(B,)``; the draw of a sample depends on the key and its id alone.
+            ids: Sample ids, int64, ``(B,)``; the draw of a sample depends only on the key and its id.
             height: Image height H in pixels.
             width: Image width W in pixels.
         """

@@ -50,7 +50,7 @@ class ArraySource:
         return TensorSource(torch.cat(parts), origin=self.origin or (self if mapped else None))
 
     def select(self, rows: Tensor) -> ArraySource:
-        """Return a source of ``rows`` alone; nothing is read."""
+        """Return a source of only ``rows``; nothing is read."""
         return replace(
             self,
             rows=rows if self.rows is None else self.rows[rows],

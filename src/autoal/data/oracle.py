@@ -67,7 +67,7 @@ class Oracle:
         return shuffled[order[:n]]
 
     def reveal(self, ids: Tensor) -> Tensor:
-        """Return the labels of ``ids`` without a sale, for ceilings alone: what they cost is never charged.
+        """Return the labels of ``ids`` without a sale, only for ceilings: what they cost is never charged.
 
         Args:
             ids: Samples ``(n,)``.

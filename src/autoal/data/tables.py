@@ -157,7 +157,7 @@ def encode_target(target: pd.Series, train: Tensor, where: str) -> tuple[tuple[s
         Class names, and int64 targets ``(N,)`` with -1 where unknown.
 
     Raises:
-        AutoALError: If there is one class alone, or a class outside training never occurs in training.
+        AutoALError: If there is only one class, or a class outside training never occurs in training.
     """
     values = target.astype(object).where(target.notna(), None).tolist()
     labels = {values[row] for row in train.tolist() if values[row] is not None}

@@ -25,7 +25,7 @@ class Variant:
     """What to change.
 
     Attributes:
-        classes: Keep these classes alone (numbers or names), renumbered in this order; empty: all.
+        classes: Keep only these classes (numbers or names), renumbered in this order; empty: all.
         imbalance: Size of the largest over the smallest training class. ``kind="exp"`` is the long tail of
             Cui et al. 2019 (https://arxiv.org/abs/1901.05555): class sizes fall geometrically with the
             class number. 1: as the dataset is.
@@ -97,7 +97,7 @@ LARGEST_RATIO = 1e6
 class VariantDataset(Dataset):
     """A dataset with a :class:`Variant` applied when it is loaded.
 
-    Class subsets act on every split; imbalance and label noise on the training split alone, so the test
+    Class subsets act on every split; imbalance and label noise only on the training split, so the test
     set stays what it was. Sample ids are rows of the changed training set.
 
     Args:

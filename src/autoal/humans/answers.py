@@ -66,7 +66,7 @@ class Desk:
         Args:
             given: The answers: ``id``, ``action``, ``label``, ``annotator`` and more of the schema's keys.
             where: For each, where it stands (``labels.csv row 7``), for messages.
-            dry: Whether to check alone.
+            dry: Whether to check only.
 
         Returns:
             How many are new.

@@ -1,4 +1,4 @@
-"""The labelling page over HTTP: for this machine alone, behind a token, nothing fetched from elsewhere.
+"""The labelling page over HTTP: for this machine only, behind a token, nothing fetched from elsewhere.
 
 Needs the extra ``label`` (Starlette and uvicorn).
 """

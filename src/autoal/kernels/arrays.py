@@ -21,7 +21,7 @@ def accepts_arrays(function: Callable[P, R]) -> Callable[P, R]:
     """Let a kernel take NumPy arrays wherever its signature says ``Tensor``.
 
     If every array argument is a NumPy array, all tensors of the result come back as NumPy arrays; as soon as one
-    of them is a tensor, they stay tensors. A call with tensors alone goes straight through.
+    of them is a tensor, they stay tensors. A call with only tensors goes straight through.
 
     Args:
         function: A function with annotated parameters.

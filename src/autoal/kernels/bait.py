@@ -61,7 +61,7 @@ def bait(
         form: ``"binary"``, ``"top2"`` or ``"full"``; the last two need C D of at most 4096.
         lam: :math:`\lambda`, the prior's precision; the paper uses 1. Less than 1e-10 of the largest information
             of a sample is raised to that: float64 cannot tell such a prior from none.
-        refresh: Picks after which the running sums are computed afresh; changes rounding alone.
+        refresh: Picks after which the running sums are computed afresh; changes only rounding.
         progress: Called with (steps made, steps in all), adding and removing.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Temperature and bandwidth for uncertainty herding, from the labelled samples alone."""
+"""Temperature and bandwidth for uncertainty herding, from the labelled samples only."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def flips(
         logits: ``(N, C)`` logits without dropout.
         weight: ``(C, D)`` of the last layer.
         bias: ``(C,)`` of the last layer.
-        key: A stream's seed. Masks depend on it, the repetition and the sample's id alone.
+        key: A stream's seed. Masks depend only on it, the repetition and the sample's id.
         ids: ``(N,)`` int64 sample ids, or ``None`` for the rows.
         repetitions: Masks per sample.
         dropout: Probability that a feature is dropped; the others are scaled by 1 / (1 - p).

@@ -66,7 +66,7 @@ def herding(
         bandwidth: The unit of distance h of the kernel.
         kernel: ``"rbf"``, ``"student_t"``, ``"laplace"``, ``"cosine"``, ``"top_hat"`` or a kernel object.
         targets: Take the sum over so many samples drawn at random instead of over all, for very large pools.
-        generator: Draws the targets; needed with ``targets`` alone.
+        generator: Draws the targets; needed only with ``targets``.
         normalise: Divide rows by their lengths first, as the papers do; a row of zeros stays.
         progress: Called with (picks made, n).
 

@@ -24,7 +24,7 @@ _TIE = 1e-8
 def class_line(logits: Tensor, label: int) -> Tensor:
     r"""Return all rows in the order of how much they look like a class, most unlike first.
 
-    The order is that of :math:`p_k - \max_j p_j + 10^{-8} \max_j p_j`; of two classes that of :math:`p_k` alone.
+    The order is that of :math:`p_k - \max_j p_j + 10^{-8} \max_j p_j`; of two classes only that of :math:`p_k`.
     Of equal samples the lower row comes first.
 
     Args:
@@ -56,7 +56,7 @@ class Line:
     """One class's line with what is known of it.
 
     Beside a flag per place the places with a label are kept in order, so that gaps and cuts are found among the
-    labels alone, however long the line is.
+    labels only, however long the line is.
 
     Args:
         order: Rows in order ``(N,)``, see :func:`class_line`.

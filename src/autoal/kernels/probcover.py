@@ -189,7 +189,7 @@ def covered_by(rows: Rows, centres: Tensor | None, radius: float | Tensor) -> Te
 
 @full_precision()
 def pure_radius(features: Tensor, clusters: Tensor, purity: float = 0.95, normalise: bool = True) -> float:
-    r"""Largest radius at which a share of all balls holds samples of one cluster alone.
+    r"""Largest radius at which a share of all balls holds samples of only one cluster.
 
     The ball around a sample is pure exactly if the radius is not larger than the distance to the nearest sample of
     another cluster. One pass over all pairs gives that distance for every sample, and so the answer for all radii:

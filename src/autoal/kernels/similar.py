@@ -28,7 +28,7 @@ def flqmi(features: Tensor, query: Tensor, n: int, eta: float = 1.0, progress: P
         features: ``(N, D)`` features of the pool.
         query: ``(Q, D)`` samples of the kind that is wanted, at least one.
         n: Number of picks, 1 to N.
-        eta: How much every single pick should be like the query set; 0 asks for cover alone.
+        eta: How much every single pick should be like the query set; 0 asks only for cover.
         progress: Called with (picks made, n).
 
     Returns:
@@ -78,7 +78,7 @@ def flcg(
     Kothawade et al., NeurIPS 2021, the facility-location conditional gain:
     :math:`\sum_i \max(\max_{j \in S} s_{ij} - \nu \max_{p \in P} s_{ip}, 0)` over the pool, with
     :math:`s = (1 + \cos) / 2`. Without a private set it is facility location. The first gains cost
-    :math:`N^2 D`, in blocks; later ones are computed for a few samples alone.
+    :math:`N^2 D`, in blocks; later ones are computed for only a few samples.
 
     Args:
         features: ``(N, D)`` features of the pool.

@@ -60,7 +60,7 @@ def squared_distances(inner: Tensor, left: Tensor, right: Tensor, share: float =
 
 @dataclass(frozen=True)
 class Radial(Similarity):
-    """A function of the distance alone.
+    """A function of only the distance.
 
     Attributes:
         bandwidth: The unit of distance h, above 0.

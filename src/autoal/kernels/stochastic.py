@@ -21,7 +21,7 @@ Form = Literal["power", "softmax", "softrank"]
 
 
 def gumbel(key: int, ids: Tensor) -> Tensor:
-    r"""Standard Gumbel noise :math:`-\log(-\log u)` that depends on the key and the sample's id alone.
+    r"""Standard Gumbel noise :math:`-\log(-\log u)` that depends only on the key and the sample's id.
 
     Args:
         key: A stream's seed, see :func:`autoal.rng.stream_seed`.

@@ -130,7 +130,7 @@ def usual_width(input_shape: tuple[int, ...]) -> int:
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    # Statistics of each sample alone: a batch may be spread over ranks, and may be small.
+    # Statistics of each sample only: a batch may be spread over ranks, and may be small.
     return nn.GroupNorm(math.gcd(8, channels), channels)
 
 

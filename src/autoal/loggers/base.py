@@ -61,7 +61,7 @@ class BoughtBatch:
 
 
 class RunListener:
-    """Does nothing; subclasses take what they want. Called on rank 0 alone."""
+    """Does nothing; subclasses take what they want. Called only on rank 0."""
 
     def start(self, info: RunInfo) -> None:
         """Handle the start of the run."""

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class PeoplePurchases(Purchases):
-    """Purchases that people answer. Rank 0 alone reads and writes their files.
+    """Purchases that people answer. Only rank 0 reads and writes their files.
 
     Args:
         data: Pool, oracle and this rank's place.

@@ -45,7 +45,7 @@ class Choice:
 class Purchases:
     """Moves samples from the unlabelled pool to the labelled one, by way of oracle and ledger.
 
-    Every rank buys the same samples; rank 0 alone writes the ledger.
+    Every rank buys the same samples; only rank 0 writes the ledger.
 
     Args:
         data: Pool, oracle and this rank's place.

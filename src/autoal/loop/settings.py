@@ -30,7 +30,7 @@ class LoopConfig:
         n_val: Validation samples, bought at the start and charged to the budget.
         patience: Stop a round after this many epochs without a better validation accuracy; None: never.
         keep_best: Go back to the weights of the best validation accuracy at the end of a round.
-        checkpoint_every: Also checkpoint every this many epochs within a round; 0: at round ends alone.
+        checkpoint_every: Also checkpoint every this many epochs within a round; 0: only at round ends.
         name: Name of the preset.
     """
 

@@ -50,7 +50,7 @@ def plan_backbone(config: Mapping[str, Any]) -> tuple[BackboneKeys, Plan]:
 
 
 class ClassifierFactory:
-    """Makes networks of one recipe that differ in their initial weights alone.
+    """Makes networks of one recipe that differ only in their initial weights.
 
     Args:
         config: A ``backbone`` config: ``_target_``, ``name``, ``dropout``, ``freeze`` (see
@@ -68,7 +68,7 @@ class ClassifierFactory:
         self.dropout = self.keys.dropout
 
     def build(self, seed: int, n_outputs: int | None = None) -> Classifier:
-        """Build a network whose initial weights depend on ``seed`` alone.
+        """Build a network whose initial weights depend only on ``seed``.
 
         Args:
             seed: A stream's seed, see :func:`autoal.rng.stream_seed`.

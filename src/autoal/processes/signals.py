@@ -49,7 +49,7 @@ def leave_until_ready() -> None:
     A handler that is there already stays: it is a batch system's.
     """
     if threading.current_thread() is not threading.main_thread():
-        return  # Python lets the main thread alone set handlers
+        return  # Python lets only the main thread set handlers
     for signum in stop_signals():
         if signal.getsignal(signum) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(signum, _leave_at_once)
@@ -103,7 +103,7 @@ class StopRequest:
     def install(self) -> None:
         """Take the stop signals; calling it again takes them back from whoever took them since."""
         if threading.current_thread() is not threading.main_thread():
-            return  # Python lets the main thread alone set handlers
+            return  # Python lets only the main thread set handlers
         for signum in stop_signals():
             self._previous.setdefault(signum, signal.getsignal(signum))
             signal.signal(signum, self._handle)

@@ -51,7 +51,7 @@ class RankFailure(Exception):
 class Ranks:
     """Starts, watches and stops the ranks.
 
-    Each rank leads a session of its own, so a Ctrl-C reaches the supervisor alone, which passes it on; rank
+    Each rank leads a session of its own, so a Ctrl-C reaches only the supervisor, which passes it on; rank
     0 has the terminal, what the others write to stderr is kept for the case that one of them fails first.
 
     Args:

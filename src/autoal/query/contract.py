@@ -77,7 +77,7 @@ def silent_phase(name: str) -> Iterator[Progress]:
 class QueryContext:
     """Everything a strategy may look at when it is asked for a query.
 
-    It holds bought labels alone; nothing here leads to a label of the unlabelled pool, but for :attr:`answer`,
+    It holds only bought labels; nothing here leads to a label of the unlabelled pool, but for :attr:`answer`,
     which an interactive strategy is given and which charges for each, and :attr:`truth`, which a ceiling is given.
 
     Attributes:
@@ -316,7 +316,7 @@ class QueryStrategy(ABC):
     def prepared(self, ctx: QueryContext) -> QueryStrategy:
         """Return what answers many queries on parts of this pool within one round.
 
-        Override it where something costly follows from the classifier and the labelled samples alone.
+        Override it where something costly follows only from the classifier and the labelled samples.
 
         Args:
             ctx: The round's context, with the whole pool.

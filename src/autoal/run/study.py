@@ -108,7 +108,7 @@ def run_cells(todo: Sequence[StudyRun], root: Path, processes: int = 1) -> int:
         processes: How many at a time; with several, one thread each unless ``OMP_NUM_THREADS`` says otherwise.
 
     Returns:
-        How many have failed, or were left because their process alone was told to stop.
+        How many have failed, or were left because only their process was told to stop.
 
     Raises:
         SystemExit: If the study was told to stop; every run has saved then.

@@ -138,7 +138,7 @@ class Ledger:
         """Read all complete lines; a last line torn by a kill is dropped from the file.
 
         Args:
-            repair: Whether this process may change the file; else a torn line is left out alone.
+            repair: Whether this process may change the file; else a torn line is only left out.
 
         Raises:
             AutoALError: If a line other than a torn last one can't be read, or an id stands twice.

@@ -102,7 +102,7 @@ class FitNetTrainer:
                 logits[~open_] = self.net.head(self.net.backbone(self.fetch(own[~open_.cpu()]))).float()
             clean = self.share.whole(nn.functional.cross_entropy(logits, labels, reduction="none"), len(ids))
         loss = (self.share.whole(losses, len(ids)) * gates).mean()
-        # Without any open gate a step would be the optimiser's momentum and weight decay alone.
+        # Without any open gate a step would be only the optimiser's momentum and weight decay.
         if bool((gates > 0).any()):
             self.share.step(loss, self.parameters, self.optimizer, self.mixed)
         self._count(len(ids))

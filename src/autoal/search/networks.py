@@ -67,7 +67,7 @@ class SearchNet(nn.Module):
         backbone: Of the same kind as the classifier's.
         prior: ``(K,)`` weights to start from.
         mode: ``"full"``, ``"resnet"`` (no loss prediction) or ``"loss_prediction"`` (the head reads the
-            module's hidden layer, and the backbone learns from the ranking of losses alone).
+            module's hidden layer, and the backbone learns only from the ranking of losses).
         seed: Of the initial weights of the head and the module.
     """
 

@@ -49,7 +49,7 @@ class Share:
     ) -> None:
         """Take an optimiser step on a loss of :meth:`whole` outputs, the same on every rank."""
         optimizer.zero_grad(set_to_none=True)
-        # Each rank holds the gradient of its rows alone: their sum is the gradient of the loss.
+        # Each rank holds only the gradient of its rows: their sum is the gradient of the loss.
         mixed.scaled(loss * self.world.size).backward()
         self.everyone.average_gradients(parameters)
         mixed.step(optimizer)

@@ -23,7 +23,7 @@ class DIRECT(InteractiveStrategy):
 
     *First half.* The classes with the fewest labels, at most one per ``least`` picks and at least one, share it. A
     class's threshold is searched for between the labels that are surely right: before its first label and behind
-    the last one of others. If there are labels on one side alone, all places are open. Uniform samples of this
+    the last one of others. If there are labels on only one side, all places are open. Uniform samples of this
     interval are bought, ``step`` at a time. After each step the end whose threshold explains less moves in, until
     the interval has shrunk by the factor that makes it one sample wide after the last step.
 

@@ -1,4 +1,4 @@
-"""Deep ensembles: members that differ in their initial weights alone vote on each sample."""
+"""Deep ensembles: members that differ only in their initial weights vote on each sample."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class EnsembleVarRatio(QueryStrategy):
         logits, epochs = self._member_logits(ctx, ctx.required_task)
         ratio = var_ratio(logits)
         log_classes = math.log(max(2, ctx.n_classes))
-        # Less than the step 1/M between two ratios, so it orders equal ones alone.
+        # Less than the step 1/M between two ratios, so it orders only equal ones.
         score = ratio + 0.5 / self.members * entropy(mean_log_prob(logits)) / log_classes
         rows = top_n(score, n)
         log = {

@@ -112,8 +112,8 @@ class GraphStrategy(QueryStrategy):
 class CoreGCN(GraphStrategy):
     """Greedy k-center on features that a graph network has learnt to tell labelled from unlabelled samples by.
 
-    The released code puts the logit beside the hidden layer as one more coordinate; here k-center sees the hidden
-    layer alone.
+    The released code puts the logit beside the hidden layer as one more coordinate; here k-center sees only
+    the hidden layer.
 
     Args: see :class:`GraphStrategy`.
     """

@@ -37,7 +37,7 @@ class LossPredictionHook(TrainingHook):
         task: The experiment.
         weight: :math:`\lambda`.
         margin: :math:`\xi`.
-        detach_epoch: From this epoch of a round on, the ranking trains the module alone.
+        detach_epoch: From this epoch of a round on, the ranking trains only the module.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class LossPredictionLoss(QueryStrategy):
 
     @property
     def needs(self) -> Needs:
-        """Logits alone; the stages are computed by a pass of its own."""
+        """Only logits; the stages are computed by a pass of its own."""
         return Needs()
 
     def training_hook(self, task: Task) -> TrainingHook:

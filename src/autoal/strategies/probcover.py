@@ -15,7 +15,7 @@ class ProbCover(QueryStrategy):
 
     Args:
         radius: The balls' radius between embeddings of length 1; None: the largest at which a share ``purity`` of
-            the balls hold one cluster alone, of k-means with as many clusters as classes.
+            the balls hold only one cluster, of k-means with as many clusters as classes.
         purity: See ``radius``.
         features: Where distances are measured: in the ``"classifier"``'s embeddings or in ``"static"`` features.
     """

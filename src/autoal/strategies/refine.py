@@ -33,7 +33,7 @@ class Refine(CandidateStrategy):
     Args:
         candidates: The K strategies that filter: names, or mappings of ``name`` and options.
         final: The strategy that picks from what is left.
-        passes: Number of passes; with 0 there is ``final`` alone.
+        passes: Number of passes; with 0 there is only ``final``.
         batches: m, batches per pass over all candidates; at least one each.
         first: Size of the parts in the first pass.
         share: Size of the parts in later passes, as a fraction of the pool that is left; at least n.

@@ -154,7 +154,7 @@ class StrategyContract:
     def _pays_for_what_it_reads(
         self, task: Task, strategy: QueryStrategy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A strategy that steers by labels reads those of its picks alone, one by one."""
+        """A strategy that steers by labels reads only those of its picks, one by one."""
         targets, asked = task.data.split("train").targets.clone(), list[int]()
 
         def answer(id_: int, score: float) -> Answer:

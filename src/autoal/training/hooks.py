@@ -61,7 +61,7 @@ class TrainingHook(nn.Module):
         hooks, one at most may do it.
 
         Returns:
-            What the classifier said about the batch alone, with gradients.
+            What the classifier said about the batch only, with gradients.
         """
         return None
 
@@ -191,7 +191,7 @@ def global_size(batch: Batch, world: World) -> int:
 
 
 def whole_rows(mine: Tensor, n: int, world: World) -> Tensor:
-    """Return the rows of a batch from all ranks ``(n, ...)``; gradients flow into this rank's own alone.
+    """Return the rows of a batch from all ranks ``(n, ...)``; gradients flow only into this rank's own.
 
     A loss of the whole batch times ``world.size`` then has, averaged over ranks, the gradient of that loss.
     """

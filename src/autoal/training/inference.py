@@ -29,7 +29,7 @@ class Needs:
         mc_samples: Number T of Monte-Carlo dropout samples (0: none).
         labelled: The same outputs for the labelled samples.
         static: Features that do not come from the classifier.
-        spread: On several ranks each may keep embeddings and Monte-Carlo logits of its own share alone, where the
+        spread: On several ranks each may keep embeddings and Monte-Carlo logits of its own share only, where the
             pool is large enough to gain by it. Counts for a strategy by itself: one that is built of others looks
             at all rows.
     """

@@ -16,7 +16,7 @@ from autoal.training.hooks import TrainingHook
 from autoal.training.task import Task
 
 Decay = Annotated[float, Range(0, 1, "[)")]
-"""Of an average over steps; 0: the last step alone."""
+"""Of an average over steps; 0: the last step only."""
 
 
 class TrainingMethod(ABC):
@@ -51,7 +51,7 @@ class TrainingMethod(ABC):
 
 
 class Supervised(TrainingMethod):
-    """On the bought labels alone.
+    """On the bought labels only.
 
     Args:
         ema: Decay of the average of the weights that stands for the round; 0: the last weights.

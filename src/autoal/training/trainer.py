@@ -76,4 +76,4 @@ def _check_devices(options: Mapping[str, Any]) -> None:
         raise AutoALError(f"trainer.accelerator={accelerator}, but torch finds no GPU here; use trainer=cpu")
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
     if options.get("sync_batchnorm") and on_cpu:
-        raise AutoALError("trainer.sync_batchnorm=true works on GPUs alone; set trainer.sync_batchnorm=false")
+        raise AutoALError("trainer.sync_batchnorm=true works only on GPUs; set trainer.sync_batchnorm=false")

@@ -87,7 +87,7 @@ class ConsistencyHook(UnlabelledHook):
         loss = self.share_of(losses * mine.to(losses), n)
         further = self.rule.term(self._whole(logits, n), weights)
         if further is not None:
-            # The term joins all samples; each rank's gradients come from its own rows alone.
+            # The term joins all samples; each rank's gradients come only from its own rows.
             further = data.world.size * further.to(loss)
         return UnlabelledLoss(loss, weights.mean(), further)
 

@@ -41,7 +41,7 @@ class MeanTeacher(SemiSupervised):
     """Predictions for unlabelled samples follow those of the average of the weights.
 
     Tarvainen, Valpola: Mean teachers are better role models. NeurIPS 2017. A baseline: views are weak ones, so on
-    data without augmentations student and teacher differ by weights and dropout alone.
+    data without augmentations student and teacher differ only by weights and dropout.
 
     Args:
         ratio: Unlabelled samples per labelled one of a batch.
