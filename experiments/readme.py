@@ -29,7 +29,7 @@ HANDFUL = 6
 """Strategies of a family that the README names."""
 SHOWN = (
     *("random", "entropy", "kcenter", "badge", "margin", "diverse_minibatch", "alfamix"),
-    *("autoal_paper", "autoal_equal", "autoal"),
+    *("uherding", "wide_herding", "autoal_paper", "autoal_search", "autoal_equal", "autoal"),
 )
 
 
@@ -93,10 +93,12 @@ def default_runs() -> str:
             command = [sys.executable, "train.py", "trainer=cpu", f"seed={seed}", f"paths.run_dir={run_dir}"]
             subprocess.run(command, cwd=ROOT, check=True)
             summaries.append(json.loads((run_dir / "summary.json").read_text()))
-        for name, target in (("curve", "digits_autoal"), ("strategy_weights", "digits_autoal_weights")):
-            (ROOT / "docs" / "images" / f"{target}.png").write_bytes(
-                (Path(scratch) / "0" / f"{name}.png").read_bytes()
-            )
+        search = Path(scratch) / "search"
+        command = [sys.executable, "train.py", "trainer=cpu", "strategy=autoal_search", f"paths.run_dir={search}"]
+        subprocess.run(command, cwd=ROOT, check=True)
+        images = ROOT / "docs" / "images"
+        (images / "digits_autoal.png").write_bytes((Path(scratch) / "0" / "curve.png").read_bytes())
+        (images / "digits_autoal_weights.png").write_bytes((search / "strategy_weights.png").read_bytes())
     final = [100 * s["final_acc"] for s in summaries]
     area = [100 * s["aubc"] for s in summaries]
     seconds = [s["seconds"] for s in summaries]

@@ -192,7 +192,8 @@ def checks(study: Path, setting: str) -> str:
     wanted = [("margin", "random", late, "mean accuracy after round 3", "better")]
     wanted += [("badge", "random", late, "mean accuracy after round 3", "better")]
     wanted += [("kcenter", "badge", area, "AUBC", "worse")]
-    wanted += [("autoal", name, area, "AUBC", "") for name in ("autoal_equal", "autoal_paper", *CANDIDATES)]
+    others = ("autoal_equal", "autoal_search", "autoal_paper", "wide_herding", "uherding", "diverse_minibatch")
+    wanted += [("autoal", name, area, "AUBC", "") for name in (*others, *CANDIDATES)]
     wanted += [("autoal_paper", name, area, "AUBC", "") for name in CANDIDATES]
     rows = []
     for first, second, values, what, expected in wanted:

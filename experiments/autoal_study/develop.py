@@ -1,4 +1,4 @@
-"""What chose AutoAL's default: some arms on seeds that the study's tables do not use.
+"""What chose the prior of AutoAL's search: some arms on seeds that the study's tables do not use.
 
 python -m experiments.autoal_study.develop              # run what is missing, then the table
 python -m experiments.autoal_study.develop --collect    # the table from what there is
@@ -11,19 +11,19 @@ from pathlib import Path
 from autoal.run.study import main
 from autoal.run.study_runs import Setting
 from experiments.autoal_study import report
-from experiments.autoal_study.run import FIXED, MARGIN_KMEANS, MARGIN_ONLY, SEEDS, TOP_B
+from experiments.autoal_study.run import EQUAL, FIXED, MARGIN_KMEANS, MARGIN_ONLY, SEEDS, TOP_B
 
 HERE = Path(__file__).resolve().parent
 ARMS = (
     "margin",
     MARGIN_KMEANS,
     MARGIN_ONLY,
-    "autoal",
+    "autoal_search",
     FIXED,
-    ("half_fixed", "strategy=autoal", "strategy.weights=fixed", "strategy.prior={margin:0.5}"),
-    "autoal_equal",
-    ("equal_window5", "strategy=autoal_equal", "strategy.window=5.0"),
-    ("equal_window20", "strategy=autoal_equal", "strategy.window=20.0"),
+    ("half_kmeans", "strategy=autoal", "strategy.query=kmeans", "strategy.prior={margin:0.5}"),
+    EQUAL,
+    ("equal_window5", "strategy=autoal_equal", "strategy.query=kmeans", "strategy.window=5.0"),
+    ("equal_window20", "strategy=autoal_equal", "strategy.query=kmeans", "strategy.window=20.0"),
     TOP_B,
 )
 SETTINGS = [

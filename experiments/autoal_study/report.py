@@ -69,7 +69,7 @@ def table(name: str) -> str:
         "random": lambda r: difference(r, runs["random"]),
         "mean candidate": lambda r: difference(r, mean),
         f"best candidate ({best})": lambda r: difference(r, runs[best]),
-        "autoal_equal": lambda r: difference(r, runs["autoal_equal"]),
+        "equal_kmeans": lambda r: difference(r, runs["equal_kmeans"]),
     }
     head = ["arm", "seeds", "AUBC", "final accuracy", *(f"AUBC − {key}" for key in against), "s / query"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -81,7 +81,7 @@ def table(name: str) -> str:
     return "\n".join(lines)
 
 
-SHOWN = ("autoal", "autoal_equal", "margin_kmeans", "autoal_paper", "margin", "badge", "random")
+SHOWN = ("autoal_search", "equal_kmeans", "margin_kmeans", "autoal_paper", "margin", "badge", "random")
 
 
 def figure(name: str) -> Path:
@@ -125,23 +125,23 @@ def standard_errors(a: dict[int, float], b: dict[int, float]) -> float:
 def main_differences(sets: list[str]) -> str:
     """Return the differences that answer the question, one column per set."""
     runs = {name: load(name, tables.areas) for name in sets}
-    runs = {name: r for name, r in runs.items() if "autoal" in r and "autoal_equal" in r}
-    head = [f"{name}, {len(r['autoal'])} seeds" for name, r in runs.items()]
+    runs = {name: r for name, r in runs.items() if "autoal_search" in r and "equal_kmeans" in r}
+    head = [f"{name}, {len(r['autoal_search'])} seeds" for name, r in runs.items()]
     pairs: list[tuple[str, str]] = [
-        ("autoal", "random"),
-        ("autoal", "mean candidate"),
-        ("autoal", "best candidate"),
-        ("autoal_flat", "best candidate"),
-        ("autoal_equal", "best candidate"),
-        ("autoal", "autoal_fixed"),
-        ("autoal_fixed", "autoal_equal"),
-        ("equal_topb", "autoal_equal"),
-        ("autoal_flat", "autoal_equal"),
-        ("autoal", "autoal_equal"),
-        ("autoal", "margin_kmeans"),
+        ("autoal_search", "random"),
+        ("autoal_search", "mean candidate"),
+        ("autoal_search", "best candidate"),
+        ("search_flat", "best candidate"),
+        ("equal_kmeans", "best candidate"),
+        ("autoal_search", "fixed_kmeans"),
+        ("fixed_kmeans", "equal_kmeans"),
+        ("equal_topb", "equal_kmeans"),
+        ("search_flat", "equal_kmeans"),
+        ("autoal_search", "equal_kmeans"),
+        ("autoal_search", "margin_kmeans"),
         ("autoal_paper", "best candidate"),
-        ("autoal_paper", "autoal_equal"),
-        ("autoal_released", "autoal_equal"),
+        ("autoal_paper", "equal_kmeans"),
+        ("autoal_released", "equal_kmeans"),
     ]
     lines = ["| AUBC difference | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
     for a, b in pairs:
@@ -151,7 +151,7 @@ def main_differences(sets: list[str]) -> str:
             second = other(r) if other else r.get(b, {})
             cells.append(difference(r.get(a, {}), second) if set(r.get(a, {})) & set(second) else "not run")
         lines.append(f"| {a} − {b} | " + " | ".join(cells) + " |")
-        if (a, b) == ("autoal", "best candidate"):
+        if (a, b) == ("autoal_search", "best candidate"):
             errors = [standard_errors(r[a], r[best_candidate(r)]) for r in runs.values()]
             lines.append("| ... in standard errors | " + " | ".join(f"{e:+.1f}" for e in errors) + " |")
     best = ", ".join(f"{best_candidate(r)} on {name}" for name, r in runs.items())

@@ -19,18 +19,22 @@ HERE = Path(__file__).resolve().parent
 PLAIN = ("random", *CANDIDATE_SETS["paper7"], "badge")
 # The 10 b samples of least margin, then k-means weighted by it.
 MARGIN_KMEANS = ("margin_kmeans", "strategy=diverse_minibatch", "strategy.beta=10", "strategy.max_iter=10")
-FIXED = ("autoal_fixed", "strategy=autoal", "strategy.weights=fixed")
+# Weights that are not learnt, with the choice by k-means that the search has.
+FIXED = ("fixed_kmeans", "strategy=autoal", "strategy.query=kmeans")
+EQUAL = ("equal_kmeans", "strategy=autoal_equal", "strategy.query=kmeans")
 TOP_B = ("equal_topb", "strategy=autoal_equal", "strategy.grading=binary", "strategy.query=topb")
-MARGIN_ONLY = ("margin_only", "strategy=autoal_equal", "strategy.candidates=[margin]")
-ARMS = (
+MARGIN_ONLY = ("margin_only", "strategy=autoal_equal", "strategy.query=kmeans", "strategy.candidates=[margin]")
+ARMS: tuple[str | tuple[str, ...], ...] = (
     *PLAIN,
     MARGIN_KMEANS,
-    *("autoal", "autoal_equal", "autoal_paper", "autoal_released"),
+    *("autoal_search", "autoal_paper", "autoal_released"),
     FIXED,
-    ("autoal_flat", "strategy=autoal", "strategy.prior=null"),
-    ("autoal_sample", "strategy=autoal", "strategy.weights=sample"),
+    EQUAL,
+    ("search_flat", "strategy=autoal_search", "strategy.prior=null"),
+    ("search_sample", "strategy=autoal_search", "strategy.weights=sample"),
     TOP_B,
     MARGIN_ONLY,
+    *("wide_herding", "autoal", "autoal_equal"),
 )
 SEEDS = {"digits": 10, "mnist": 5, "breast_cancer": 10}
 SETTINGS = [

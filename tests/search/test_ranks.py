@@ -23,9 +23,9 @@ from autoal.training.task import Task
 
 MLP = {"_target_": "autoal.models.mlp.MLP", "name": "mlp", "hidden": [16, 12], "dropout": 0.5}
 SEARCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "global": (MLP, {"name": "autoal"}),
-    "herding": (MLP, {"name": "autoal", "query": "herding", "query_targets": 20}),
-    "sample": (MLP, {"name": "autoal", "weights": "sample", "batch_size": 5}),
+    "global": (MLP, {"name": "autoal_search"}),
+    "herding": (MLP, {"name": "autoal", "weights": "global", "query_targets": 20}),
+    "sample": (MLP, {"name": "autoal_search", "weights": "sample", "batch_size": 5}),
     "paper": (MLP, {"name": "autoal_paper", "warmup_steps": 20, "steps": 60, "batch_size": 5}),
     "frozen": (MLP, {"name": "autoal_paper", "features": "frozen", "warmup_steps": 20, "steps": 60}),
     # Batch norm: every rank sees whole batches.

@@ -15,11 +15,12 @@ from autoal.strategies.autoal import AutoAL
 from autoal.testing.tiny import tiny_context, tiny_task
 from tests.composed import plain
 
-PRESETS = ("autoal", "autoal_paper", "autoal_released", "autoal_equal")
+PRESETS = ("autoal", "autoal_search", "autoal_paper", "autoal_released", "autoal_equal")
+SEARCHING = ("autoal_search", "autoal_paper", "autoal_released")
 FAST: dict[str, Any] = {"warmup": "steps", "warmup_steps": 4, "steps": 9}
 
 
-def make(name: str = "autoal", **options: Any) -> AutoAL:
+def make(name: str = "autoal_search", **options: Any) -> AutoAL:
     strategy = build({"name": name, **options})
     assert isinstance(strategy, AutoAL)
     return strategy
@@ -44,7 +45,7 @@ def test_columns_of_the_round(name: str) -> None:
     assert sum(columns[f"weight_{c}"] for c in names) == pytest.approx(1.0)
     assert {f"vote_share_{c}" for c in names} | {"entropy_of_weights", "search_kmeans_fits"} <= set(columns)
     searched = {"search_loss", "search_wanted", "search_expected", "search_loss_selected", "search_loss_rest"}
-    assert searched <= set(columns) or name == "autoal_equal"
+    assert searched <= set(columns) or name not in SEARCHING
 
 
 def test_phases_come_in_order() -> None:
@@ -72,7 +73,7 @@ def test_cost_of_the_papers_schedule() -> None:
 
 
 def test_frozen_fitnet_costs_searchnet_steps_alone() -> None:
-    strategy = make("autoal", weights="sample", steps=100, warmup="steps", warmup_steps=10)
+    strategy = make("autoal_search", weights="sample", steps=100, warmup="steps", warmup_steps=10)
     ctx, counts = tiny_context(tiny_task(), strategy), Counts()
     strategy.search(ctx, 5, counts)
     assert counts.images == {"fitnet": 10 * 6 + 6, "searchnet": 50 * 6}
@@ -88,7 +89,7 @@ def test_the_vote_model_is_the_same_before_and_after() -> None:
 
 
 def test_a_frozen_fitnet_does_not_move_in_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    strategy, nets = make("autoal", weights="sample"), []
+    strategy, nets = make("autoal_search", weights="sample"), []
     original = AutoAL.new_fitnet
 
     def spy(self: AutoAL, *args: Any) -> Any:
@@ -111,7 +112,7 @@ def test_a_frozen_fitnet_does_not_move_in_the_search(monkeypatch: pytest.MonkeyP
     assert all(torch.equal(v, states[-1][k]) for k, v in after.items())
 
 
-@pytest.mark.parametrize("name", ["autoal", "autoal_paper", "autoal_released"])
+@pytest.mark.parametrize("name", SEARCHING)
 def test_a_resumed_search_equals_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
     options = {**FAST, "weights": "sample", "keep": ["searchnet", "fitnet"]}
     task, first = tiny_task(), make(name, **options)
@@ -138,13 +139,13 @@ def with_labels(n: int) -> QueryContext:
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_too_few_labels_to_hold_any_out_leave_the_prior(n: int) -> None:
-    columns = make("autoal", prior={"margin": 0.6}).query(with_labels(n), 5).log
+    columns = make("autoal_search", prior={"margin": 0.6}).query(with_labels(n), 5).log
     assert "search_loss" not in columns
     assert columns["weight_margin"] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("n", [4, 5, 7])
-@pytest.mark.parametrize("name", ["autoal", "autoal_paper"])
+@pytest.mark.parametrize("name", ["autoal_search", "autoal_paper"])
 def test_a_handful_of_labels_is_enough_to_run(name: str, n: int) -> None:
     options = FAST if name == "autoal_paper" else {"steps": 9, "weights": "sample"}
     selection = make(name, **options).query(with_labels(n), 5)
@@ -153,7 +154,7 @@ def test_a_handful_of_labels_is_enough_to_run(name: str, n: int) -> None:
 
 
 def test_one_candidate_needs_no_search() -> None:
-    strategy = make("autoal", candidates=["margin"], grading="binary", query="topb")
+    strategy = make("autoal_search", candidates=["margin"], grading="binary", query="topb")
     ctx = tiny_context(tiny_task(), strategy)
     alone = build("margin").query(ctx, 6)
     selection = strategy.query(ctx, 6)
@@ -162,7 +163,7 @@ def test_one_candidate_needs_no_search() -> None:
 
 
 def test_the_same_candidate_twice_is_an_equal_share() -> None:
-    strategy = make("autoal", candidates=["margin", "margin"], prior=None)
+    strategy = make("autoal_search", candidates=["margin", "margin"], prior=None)
     columns = strategy.query(tiny_context(tiny_task(), build("kmeans")), 5).log
     assert columns["weight_margin"] == pytest.approx(columns["weight_margin_2"], abs=1e-4)
 
@@ -175,7 +176,7 @@ def test_equal_weights_train_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fixed_weights_are_the_prior() -> None:
-    strategy = make("autoal", weights="fixed", candidates=["margin", "entropy"], prior={"margin": 0.75})
+    strategy = make("autoal_search", weights="fixed", candidates=["margin", "entropy"], prior={"margin": 0.75})
     columns = strategy.query(tiny_context(tiny_task(), strategy), 5).log
     assert columns["weight_margin"] == pytest.approx(0.75)
 
@@ -191,14 +192,14 @@ def test_cycles_search_again_on_other_halves(monkeypatch: pytest.MonkeyPatch) ->
         return halves[-1]
 
     monkeypatch.setattr(module, "hold_out", spy)
-    strategy = make("autoal", cycles=2, **FAST)
+    strategy = make("autoal_search", cycles=2, **FAST)
     strategy.query(tiny_context(tiny_task(), strategy), 5)
     assert len(halves) == 2
     assert halves[0].ids.tolist() != halves[1].ids.tolist()
 
 
 @pytest.mark.parametrize("weights", ["global", "sample"])
-@pytest.mark.parametrize("name", ["autoal", "autoal_paper", "autoal_released"])
+@pytest.mark.parametrize("name", SEARCHING)
 def test_frozen_features_train_heads_alone(name: str, weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
     strategy = make(name, features="frozen", weights=weights, warmup_steps=4, steps=9)
     assert strategy.needs.labelled
@@ -210,20 +211,20 @@ def test_frozen_features_train_heads_alone(name: str, weights: str, monkeypatch:
 
 
 def test_candidates_that_look_at_the_labelled_pool() -> None:
-    strategy = make("autoal", candidates=["margin", "kcenter", "badge"], weights="sample")
+    strategy = make("autoal_search", candidates=["margin", "kcenter", "badge"], weights="sample")
     assert strategy.needs.labelled
     selection = strategy.query(tiny_context(tiny_task(), strategy), 5)
     assert selection.log["weight_kcenter"] > 0
 
 
 def test_a_collapse_is_a_warning_with_its_likely_cause(caplog: pytest.LogCaptureFixture) -> None:
-    strategy = make("autoal", candidates=["margin", "entropy"], anchor=0.0, searchnet_lr=5.0)
+    strategy = make("autoal_search", candidates=["margin", "entropy"], anchor=0.0, searchnet_lr=5.0)
     with caplog.at_level(logging.WARNING):
         strategy.query(tiny_context(tiny_task(), strategy), 5)
     assert "collapsed" in caplog.text
     assert "strategy.anchor" in caplog.text
     caplog.clear()
-    quiet = make("autoal", candidates=["margin", "entropy"], anchor=100.0)
+    quiet = make("autoal_search", candidates=["margin", "entropy"], anchor=100.0)
     with caplog.at_level(logging.WARNING):
         quiet.query(tiny_context(tiny_task(), quiet), 5)
     assert "collapsed" not in caplog.text
@@ -232,18 +233,19 @@ def test_a_collapse_is_a_warning_with_its_likely_cause(caplog: pytest.LogCapture
 def test_outside_an_experiment_it_says_what_to_use() -> None:
     from dataclasses import replace
 
-    strategy = make("autoal")
-    ctx = replace(tiny_context(tiny_task(), strategy), task=None)
-    with pytest.raises(AutoALError, match="autoal_equal"):
-        strategy.query(ctx, 5)
-    assert len(make("autoal_equal").query(ctx, 5).ids) == 5
+    searching, default = make("autoal_search"), make("autoal")
+    assert searching.needs_experiment
+    assert not default.needs_experiment
+    with pytest.raises(AutoALError, match=r"use autoal$"):
+        searching.query(replace(tiny_context(tiny_task(), searching), task=None), 5)
+    assert len(default.query(replace(tiny_context(tiny_task(), default), task=None), 5).ids) == 5
 
 
 def test_it_needs_dropout_only_if_a_candidate_does() -> None:
     net = tiny_task(dropout=0.0).initial_net()
     with pytest.raises(AutoALError, match=r"backbone\.dropout"):
         make("autoal").check(net)
-    make("autoal", candidates=["margin", "kmeans"]).check(net)
+    make("autoal_search", candidates=["margin", "kmeans"]).check(net)
 
 
 def test_figures_are_written_beside_the_rounds(tmp_path: Path) -> None:

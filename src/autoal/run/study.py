@@ -28,7 +28,7 @@ from autoal.run.study_workers import StudyJob, StudyWorkers, TimeLeft
 from autoal.rundir.state import is_finished
 
 SLOW = (
-    *("loss_prediction", "waal", "coregcn", "uncertaingcn", "albl", "tailor", "autoal", "autoal_paper"),
+    *("loss_prediction", "waal", "coregcn", "uncertaingcn", "albl", "tailor", "autoal_search", "autoal_paper"),
     *("autoal_released", "vaal", "selectal", "refine", "boss"),
     *("ensemble_var_ratio", "adversarial_deepfool", "adversarial_bim"),
 )

@@ -34,7 +34,7 @@ class SearchOptions:
             that the query takes.
         vote_model: Who votes on the held-out half: ``"fitnet"``, which has not seen it, or the ``"task"`` model.
         weights: ``"sample"`` (a network, one weight vector per sample), ``"global"`` (one learnt vector),
-            ``"fixed"`` (the prior) or ``"equal"``; the last two do not search.
+            ``"fixed"`` (the prior, the default) or ``"equal"``; the last two do not search.
         prior: Shares of some candidates, the others divide the rest: where the search starts and where the anchor
             pulls. None: all equal. A strategy that is no candidate is passed over.
         searchnet: Which signal shapes the network: ``"resnet"`` the search loss, ``"loss_prediction"`` the
@@ -83,7 +83,7 @@ class SearchOptions:
     window: Positive = 10.0
     search_share: Annotated[float, Range(0, 1, "(]")] | None = 0.1
     vote_model: Literal["fitnet", "task"] = "fitnet"
-    weights: Literal["equal", "fixed", "global", "sample"] = "global"
+    weights: Literal["equal", "fixed", "global", "sample"] = "fixed"
     prior: Mapping[str, float] | None = field(default_factory=lambda: {"margin": 0.75})
     searchnet: Literal["full", "resnet", "loss_prediction"] = "full"
     features: Literal["full", "frozen"] = "full"
@@ -108,7 +108,7 @@ class SearchOptions:
     loss_prediction_lr: LearningRate = 0.001
     fitnet_lr: LearningRate = 0.005
     weight_decay: NotNegative = 0.0
-    query: Literal["kmeans", "topb", "herding", "released"] = "kmeans"
+    query: Literal["kmeans", "topb", "herding", "released"] = "herding"
     query_weight: Literal["margin", "none"] = "margin"
     query_iterations: Count = 10
     query_exponent: NotNegative = 1.0

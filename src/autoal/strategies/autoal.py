@@ -1,4 +1,4 @@
-"""AutoAL and its presets: learn on bought labels whose nominations are worth most, then choose by them."""
+"""AutoAL and its presets: candidates vote, their weights are given or learnt, and a batch is chosen by them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ _PAPER = "Wang, Zhan, Huang: AutoAL: Automated Active Learning with Differentiab
 
 @register("autoal")
 class AutoAL(QueryStrategy):
-    """Differentiable search over candidate strategies, and a choice by their weighted votes.
+    """A choice by the weighted votes of candidate strategies, with or without a search for the weights.
+
+    By default nothing is learnt: weighted herding, tilted by the prior's votes, which no search has beaten yet.
 
     Args:
         **options: Any of :class:`~autoal.search.options.SearchOptions`; a preset changes their defaults.
@@ -46,7 +48,7 @@ class AutoAL(QueryStrategy):
 
     info = StrategyInfo(
         "search",
-        "learns on held-out labels how to weigh the candidates' votes",
+        "covers what the classifier is unsure of, tilted by the candidates' votes at fixed weights",
         _PAPER,
         "ICML 2025",
     )
@@ -239,7 +241,7 @@ class AutoAL(QueryStrategy):
         """
         if ctx.task is None:
             raise AutoALError(
-                f"strategy '{self.name}' trains networks and needs an experiment; outside one, use autoal_equal"
+                f"strategy '{self.name}' trains networks and needs an experiment; outside one, use autoal"
             )
         return ctx.task
 
@@ -302,6 +304,16 @@ class AutoAL(QueryStrategy):
             strategy.load_state_dict(state["candidates"][name])
 
 
+@register("autoal_search")
+class AutoALSearch(AutoAL):
+    """Weights learnt on held-out labels, graded votes and a choice by weighted k-means."""
+
+    info = StrategyInfo(
+        "search", "learns on held-out labels how to weigh the candidates' votes", _PAPER, "ICML 2025"
+    )
+    preset: ClassVar[Mapping[str, Any]] = {"weights": "global", "query": "kmeans"}
+
+
 @register("autoal_paper")
 class AutoALPaper(AutoAL):
     """The paper's algorithm with its losses made differentiable: alternating updates, top-b choice."""
@@ -352,7 +364,7 @@ class AutoALReleased(AutoAL):
 
 @register("autoal_equal")
 class AutoALEqual(AutoAL):
-    """The same votes and the same choice with equal weights: what AutoAL is without its search."""
+    """The same votes and the same choice as ``autoal``'s with equal weights: what its prior adds."""
 
-    info = StrategyInfo("search", "AutoAL without the search: equal weights, the control", _PAPER, "ICML 2025")
+    info = StrategyInfo("search", "AutoAL with equal weights, the control of its prior", _PAPER, "ICML 2025")
     preset: ClassVar[Mapping[str, Any]] = {"weights": "equal"}
