@@ -1,12 +1,13 @@
 """A fixed part of a large pool of features, the same for every strategy and seed.
 
-python -m experiments.foundation_study.pools DATA    # DATA/cifar10_jpeg-mobilenet_v2.npz -> ...-5k.npz, and MNIST's
+python -m experiments.foundation_study.pools DATA    # DATA/cifar10_jpeg-mobilenet_v2.npz -> ...-5k.npz
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,8 @@ SEED = 0
 PARTS = ("train_features", "train_labels", "test_features", "test_labels")
 
 
-def load(folder: Path, name: str) -> dict[str, np.ndarray] | None:
-    """Return the parts of a set, from ``NAME.npz`` or from a folder that ``autoal embed`` wrote; None without one."""
+def load(folder: Path, name: str) -> dict[str, Any] | None:
+    """Return the parts of a set, from ``NAME.npz`` or a folder that ``autoal embed`` wrote; None without one."""
     if (folder / f"{name}.npz").exists():
         with np.load(folder / f"{name}.npz", allow_pickle=False) as whole:
             return {part: whole[part] for part in whole.files}

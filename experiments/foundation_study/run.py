@@ -16,18 +16,23 @@ from experiments.foundation_study import report
 HERE = Path(__file__).resolve().parent
 
 # Cheapest first, so that an early stop leaves most.
-PLAIN = (
+PLAIN: tuple[str | tuple[str, ...], ...] = (
     *("random", "margin", "least_confidence", "entropy", "badge", "diverse_minibatch", "kmeans", "kcenter"),
-    *("alfamix", "softmax_batch", "power", "dropquery", "autoal_equal", "falcun", "clue", "cal"),
-    *("typiclust", "uherding", "wide_herding", "maxherding", "facility_location", "bait", "autoal"),
+    *("alfamix", "softmax_batch", "power", "dropquery", "falcun", "clue", "cal"),
+    *("bald", "var_ratio", "mean_std"),
+    # Weights of AutoAL's candidates that are not learnt, with a choice by k-means, and learnt ones with herding.
+    ("fixed_kmeans", "strategy=autoal", "strategy.query=kmeans"),
+    ("learnt_herding", "strategy=autoal", "strategy.weights=global"),
+    *("typiclust", "uherding", "wide_herding", "maxherding", "facility_location", "bait"),
+    *("autoal", "autoal_equal", "autoal_search"),
     *("probcover", "dcom", "activeft", "cluster_margin", "tcm", "similar", "galaxy", "direct", "cdal"),
-    *("least_confidence_mc", "margin_mc", "entropy_mc", "bald", "batchbald", "epig", "var_ratio", "mean_std"),
+    *("least_confidence_mc", "margin_mc", "entropy_mc", "batchbald", "epig"),
     *("softrank_batch", "noise_stability", "ldm_s", "kcenter_pca", "ddu", "refine"),
     ("boss", "strategy.batches=30"),
 )
 SEARCH = (
     *("random", "margin", "diverse_minibatch", "badge", "typiclust", "bait", "maxherding", "uherding"),
-    *("wide_herding", "autoal_equal", "autoal"),
+    *("wide_herding", "autoal_equal", "autoal", "autoal_search", "fixed_kmeans", "learnt_herding"),
 )
 """The arms that the study of the search looks at: twenty seeds instead of ten."""
 CHEAP = PLAIN[:10]
