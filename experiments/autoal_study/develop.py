@@ -1,7 +1,9 @@
-"""What chose the prior of AutoAL's search: some arms on seeds that the study's tables do not use.
+"""What chose AutoAL's prior and its choice of the batch: some arms on seeds that no table of claims uses.
 
 python -m experiments.autoal_study.develop              # run what is missing, then the table
 python -m experiments.autoal_study.develop --collect    # the table from what there is
+
+The frozen sets need their feature files below ``paths.data_dir``; see ``experiments/foundation_study``.
 """
 
 from __future__ import annotations
@@ -26,7 +28,26 @@ ARMS = (
     ("equal_window20", "strategy=autoal_equal", "strategy.query=kmeans", "strategy.window=20.0"),
     TOP_B,
 )
+RULES = (
+    *("random", "margin", "uherding", "wide_herding", "autoal", "autoal_equal"),
+    ("autoal_05_4", "strategy=autoal", "strategy.query_exponent=0.5", "strategy.query_scale=4"),
+    FIXED,
+    EQUAL,
+)
+"""What chose the batch's rule: exponent and width of herding, votes or none, k-means."""
+FROZEN = ("digits", "cifar10_jpeg", "trec6")
 SETTINGS = [
+    *(
+        Setting(
+            f"frozen_{name}_development",
+            (f"+experiment=foundation_study/{name}", "trainer=cpu"),
+            RULES,
+            tuple(range(100, 105)),
+        )
+        for name in FROZEN
+    ),
+]
+SETTINGS += [
     Setting(
         f"{name}_development",
         (f"+experiment=autoal_study/{name}", "trainer=cpu"),

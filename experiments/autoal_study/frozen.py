@@ -1,0 +1,141 @@
+"""AutoAL's default beside its rivals on every set: paired differences, and the bars that it must pass.
+
+python -m experiments.autoal_study.frozen    # rewrite the tables of docs/does_the_search_pay.md
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from autoal.analysis.stats import Comparison, compare, paired
+from experiments import tables
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parents[1] / "docs" / "does_the_search_pay.md"
+PAIRS = (
+    *(("autoal", "random"), ("autoal", "mean candidate"), ("autoal", "best candidate")),
+    *(("autoal", "uherding"), ("autoal", "maxherding"), ("autoal", "bait"), ("autoal", "typiclust")),
+    *(("autoal", "alfamix"), ("autoal", "badge"), ("autoal", "diverse_minibatch"), ("autoal", "refine")),
+    *(("autoal", "wide_herding"), ("autoal", "autoal_equal"), ("autoal", "fixed_kmeans")),
+    *(("learnt_herding", "autoal"), ("autoal_search", "fixed_kmeans")),
+)
+"""What is compared; a pair that no set has is left out."""
+
+
+def areas(study: Path, name: str) -> tables.Values:
+    """Return the areas of a set, written ``study/setting``, with the mean and the best of AutoAL's candidates."""
+    folder, _, setting = name.rpartition("/")
+    frame = tables.load(study.parent / folder, setting)
+    if frame is None:
+        return {}
+    area = {arm: runs for arm, runs in tables.areas(frame).items() if arm not in tables.CEILINGS}
+    candidates = [area[c] for c in tables.CANDIDATES if c in area]
+    if len(candidates) == len(tables.CANDIDATES):
+        seeds = set.intersection(*(set(runs) for runs in candidates))
+        if seeds:
+            area["mean candidate"] = {s: float(np.mean([runs[s] for runs in candidates])) for s in seeds}
+            # Picked after its results are known, which favours it.
+            area["best candidate"] = max(candidates, key=lambda runs: np.mean([runs[s] for s in seeds]))
+    return area
+
+
+def bars(study: Path, *names: str) -> str:
+    """Differences per set and their mean over sets, then what they say of each bar."""
+    sets = {name: area for name in names if "autoal" in (area := areas(study, name))}
+    if not sets:
+        return "No run of autoal yet."
+    rows = []
+    for first, second in PAIRS:
+        found = {name: _difference(area, first, second) for name, area in sets.items()}
+        there = [result for result in found.values() if result is not None]
+        if there:
+            shown = ["" if r is None else tables.points(r) for r in found.values()]
+            rows.append([f"{first} − {second}", *shown, _over(there)])
+    head = ("AUBC difference", *(_title(name, area) for name, area in sets.items()), "mean of the sets")
+    return tables.markdown(head, rows) + "\n\n" + "\n".join(_verdicts(sets))
+
+
+def _difference(area: tables.Values, first: str, second: str) -> Comparison | None:
+    if first not in area or second not in area or not set(area[first]) & set(area[second]):
+        return None
+    return compare(*paired(area[first], area[second]), resamples=0)
+
+
+def _title(name: str, area: tables.Values) -> str:
+    folder, _, setting = name.rpartition("/")
+    kind = "frozen" if folder.startswith("foundation") else "pixels"
+    return f"{setting} {kind} ({len(area['autoal'])} seeds)"
+
+
+def _over(results: Sequence[Comparison]) -> str:
+    """Return the mean over sets and its standard error, in points, and of how many sets."""
+    means = [100 * result.mean for result in results]
+    error = f" ± {np.std(means, ddof=1) / math.sqrt(len(means)):.2f}" if len(means) > 1 else ""
+    return f"{np.mean(means):+.2f}{error} ({len(means)})"
+
+
+def _low(result: Comparison, errors: float = 1.0) -> bool:
+    """Say whether a difference is below zero by more than so many standard errors; one seed has none."""
+    return result.n > 1 and result.mean < -errors * result.sd / math.sqrt(result.n)
+
+
+def _verdicts(sets: dict[str, tables.Values]) -> list[str]:
+    lines = []
+    best = _results(sets, "autoal", "best candidate")
+    if best:
+        missed = _names(best, low=True)
+        lines.append(
+            "- (i) not below its best candidate by more than one standard error on "
+            f"{len(best) - len(missed)} of {len(best)} sets{_listed(missed, '; below on ')}; "
+            f"on the mean over sets {_over(list(best.values()))}."
+        )
+    for rival in ("uherding", "refine"):
+        found = _results(sets, "autoal", rival)
+        if found:
+            won = [_share(sets[name], rival) for name in found]
+            lines.append(
+                f"- (ii) against {rival}: {_over(list(found.values()))} on the mean over sets, "
+                f"ahead on {100 * float(np.mean(won)):.0f} % of the seeds."
+            )
+    learnt = _results(sets, "learnt_herding", "autoal")
+    if len(learnt) > 1:
+        over = compare([r.mean for r in learnt.values()], [0.0] * len(learnt), resamples=0)
+        lines.append(f"- (iii) learnt weights minus the prior, sets as units: {tables.points(over)}.")
+    least = _results(sets, "autoal", "random")
+    if least:
+        below = _names(least, low=True)
+        lines.append(f"- (iv) below random by more than one standard error on {_listed(below, '') or 'no set'}.")
+    return lines
+
+
+def _results(sets: dict[str, tables.Values], first: str, second: str) -> dict[str, Comparison]:
+    found = {name: _difference(area, first, second) for name, area in sets.items()}
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def _names(results: dict[str, Comparison], low: bool) -> list[str]:
+    return [name for name, result in results.items() if _low(result) == low]
+
+
+def _listed(names: Sequence[str], before: str) -> str:
+    return before + ", ".join(f"`{name}`" for name in names) if names else ""
+
+
+def _share(area: tables.Values, rival: str) -> float:
+    """Return the share of common seeds on which the default's area is larger; ties count half."""
+    first, second = paired(area["autoal"], area[rival])
+    return float(np.mean([0.5 + 0.5 * np.sign(a - b) for a, b in zip(first, second, strict=True)]))
+
+
+def main() -> None:
+    """Rewrite the page's tables."""
+    changed = tables.update(PAGE, HERE, bars=bars)
+    print(f"{PAGE.name} {'rewritten' if changed else 'is up to date'}")
+
+
+if __name__ == "__main__":
+    main()
