@@ -136,7 +136,7 @@ def search(table: Table, world: Any, pools: Sequence[int]) -> None:
     from experiments.benchmarks.features import Features
 
     def query(task: Task, place: World, least: float) -> None:
-        data, strategy, net = task.data, build("autoal"), task.initial_net()
+        data, strategy, net = task.data, build("autoal_search"), task.initial_net()
         data.world = place
         known = data.pool.labelled
         with mock.patch.object(sharing, "STEP_FLOPS", least):
@@ -165,7 +165,7 @@ def search(table: Table, world: Any, pools: Sequence[int]) -> None:
             "shared": partial(query, task, world, 0.0),
             "default": partial(query, task, world, sharing.STEP_FLOPS),
         }
-        table.add("autoal", round(n * WIDTH * 4 / 2**20, 1), f"MiB, {WIDTH} wide", ways)
+        table.add("autoal_search", round(n * WIDTH * 4 / 2**20, 1), f"MiB, {WIDTH} wide", ways)
 
 
 def rank(place: int, port: int, repeats: int, small: bool, results: Path) -> None:

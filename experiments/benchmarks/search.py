@@ -262,7 +262,7 @@ def main() -> None:
     parser.add_argument("--per-kind", type=int, default=4, help="reference steps timed of each of the three kinds")
     args = parser.parse_args()
     torch.set_flush_denormal(True)
-    rows = [frozen(preset) for preset in ("autoal", "autoal_paper")]
+    rows = [frozen(preset) for preset in ("autoal_search", "autoal_paper")]
     rows += [compare(name, shape, args.batch, args.per_kind, args.part) for name, shape in SHAPES.items()]
     RESULTS.parent.mkdir(exist_ok=True)
     here = machine("cpu", 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 TINY: dict[str, dict[str, Any]] = {
-    "autoal": {"steps": 12},
+    "autoal_search": {"steps": 12},
     "autoal_paper": {"steps": 24, "warmup_steps": 6},
     "autoal_released": {"steps": 24, "warmup_steps": 6},
     "activeft": {"steps": 3},

@@ -13,7 +13,7 @@ from tests.contract.tiny_options import TINY
 from tests.faults import lives
 
 SIZES = (1, 2, 3)
-DETERMINISTIC = ("margin", "entropy_mc", "kcenter", "badge", "kmeans", "autoal")
+DETERMINISTIC = ("margin", "entropy_mc", "kcenter", "badge", "kmeans", "autoal", "autoal_search")
 
 # The pool has 1,200 - 22 = 1,178 samples, 2 more than a multiple of 3, and the test set 597; batches of 8
 # leave a rest too. With n_init odd, a last batch may hold fewer samples than there are ranks.

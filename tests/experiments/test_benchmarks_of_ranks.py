@@ -39,4 +39,4 @@ def test_memory_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.ddp
 def test_crossover(tmp_path: Path) -> None:
     crossover(1, small=True, results=tmp_path / "crossover.csv")
-    assert {row["what"] for row in _table(tmp_path / "crossover.csv")} == {"badge", "5 steps", "autoal"}
+    assert {row["what"] for row in _table(tmp_path / "crossover.csv")} == {"badge", "5 steps", "autoal_search"}

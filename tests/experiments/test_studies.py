@@ -130,7 +130,7 @@ def test_every_strategy_is_there_once_and_random_first() -> None:
     names = [name for name in every_strategy() if isinstance(name, str)]
     assert sorted(names) == sorted(choices("strategy"))
     assert names[0] == "random"
-    assert names.index("margin") < names.index("autoal") < names.index("adversarial_bim")
+    assert names.index("margin") < names.index("autoal_search") < names.index("adversarial_bim")
     assert ("vaal", "strategy.width=8") in every_strategy({"vaal": ["strategy.width=8"]})
 
 

@@ -28,7 +28,7 @@ KILLS_PER_RUN = 5
 
 STRATEGIES = (
     *("margin", "badge", "kcenter", "autoal", "entropy_mc", "loss_prediction", "albl", "ceal", "kmeans"),
-    *("random", "tailor", "least_confidence"),
+    *("random", "tailor", "least_confidence", "autoal_search"),
 )
 
 SETTINGS = (*lives.TINY, "loop.n_rounds=6", "loop.epochs=6", "loop.checkpoint_every=1", "loop.n_val=7")

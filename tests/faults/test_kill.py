@@ -103,7 +103,7 @@ def test_average_thresholds_and_unlabelled_draws_survive(name: str, tmp_path: Pa
 
 
 def test_killed_during_the_search(tmp_path: Path) -> None:
-    cfg = lives.config("strategy=autoal", "loop.n_rounds=2")
+    cfg = lives.config("strategy=autoal_search", "loop.n_rounds=2")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert lives.live(cfg, whole) == 0, lives.log_of(whole)
     fault = Fault("autoal.search.loop:Search.searchnet_step", 9, "kill")

@@ -87,7 +87,7 @@ def test_the_image_table_shows_what_was_bought(root: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_a_dashboard_of_ten_rounds_has_25_panels_at_most(root: Path, tmp_path: Path) -> None:
     wandb = ["logger=[csv,wandb]", "logger.wandb.mode=offline", "loop.n_rounds=10", "loop.n_val=20"]
-    run_tiny(root, tmp_path / "run", *wandb, "strategy.steps=3", "strategy=autoal")
+    run_tiny(root, tmp_path / "run", *wandb, "strategy.steps=3", "strategy=autoal_search")
     (part,) = parts(tmp_path / "run")
     assert len(part.panels) <= 25, sorted(part.panels)
     assert {name.partition("/")[0] for name in part.panels} == {"train", "round", "strategy"}
