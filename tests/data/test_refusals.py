@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from autoal.data import mnist
 from autoal.data.base import Dataset
 from autoal.data.datamodule import ActiveLearningDataModule
 from autoal.data.features import Features
@@ -19,7 +21,7 @@ from autoal.data.files import Remote, download
 from autoal.data.loading import load_splits
 from autoal.data.medmnist import MedMNIST
 from autoal.errors import AutoALError
-from tests.data.formats import MEDMNIST, WRITERS, labels, pixels, save_image, write_medmnist
+from tests.data.formats import MEDMNIST, WRITERS, labels, pixels, save_image, write_idx, write_medmnist
 
 PUBLISHED = [
     *("mnist", "fashion_mnist", "kmnist", "emnist_letters", "emnist_byclass", "emnist_balanced", "svhn"),
@@ -47,6 +49,20 @@ def test_training_refuses_what_is_not_published_unless_it_is_told_not_to(
     one_line(dataset_of(name, *small), tmp_path, r"not the published file|are published.*verify=false reads it")
     splits = load_splits(dataset_of(name, *small, "dataset.verify=false"), tmp_path)
     assert len(splits["train"])
+
+
+def test_the_first_samples_of_a_published_set_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset_of: Callable[..., Dataset]
+) -> None:
+    for part, n in (("train", 40), ("t10k", 20)):
+        write_idx(tmp_path / "MNIST/raw", (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"), n, 10)
+    monkeypatch.setitem(mnist._SETS, "mnist", replace(mnist._SETS["mnist"], sizes=(40, 20)))
+    assert len(load_splits(dataset_of("mnist", "+dataset.n_train=30"), tmp_path)["train"]) == 30
+    assert len(load_splits(dataset_of("mnist", "+dataset.n_train=50"), tmp_path)["train"]) == 40
+    monkeypatch.setitem(mnist._SETS, "mnist", replace(mnist._SETS["mnist"], sizes=(60, 20)))
+    one_line(
+        dataset_of("mnist", "+dataset.n_train=50"), tmp_path, "40 train samples below .* where 50 are published"
+    )
 
 
 def features(path: Path, **changes: Any) -> Features:

@@ -161,7 +161,8 @@ class IdxImages(Dataset):
         self._set = _SETS[which]
         self._n_train = n_train
         self.info = self._set.info
-        self.published = dict(zip(_PARTS, self._set.sizes, strict=True))
+        train, test = self._set.sizes
+        self.published = {"train": train if n_train is None else min(n_train, train), "test": test}
 
     def load(self, root: Path) -> dict[str, Split]:
         """Read the four IDX files, plain or gzipped."""
