@@ -140,7 +140,7 @@ def test_the_arms_of_the_search_study_have_results_of_todays_recipe() -> None:
             labels = {s if isinstance(s, str) else s[0] for s in setting.strategies}
             found = rows(EXPERIMENTS / "autoal_study" / "results" / f"{setting.name}.csv")
             assert {(r["strategy"], int(r["seed"])) for r in found} == {
-                (label, seed) for label in labels for seed in setting.seeds
+                (label, seed) for label in labels for seed in setting.seeds_of(label)
             }
             assert {r["recipe"] for r in found} == {recipe_hash(plain(*next(study_runs([setting])).overrides))}
 
