@@ -1,4 +1,4 @@
-"""Tables of the study, from its ``results/*.csv``, into its README and ``docs/semi_supervised.md``.
+"""Tables and pictures of the study, from its ``results/*.csv``, into its README and ``docs/semi_supervised.md``.
 
 python -m experiments.semi_supervised_study.report
 """
@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from autoal.analysis.stats import compare, paired
 from autoal.files import atomic_open
+from experiments.semi_supervised_study.curves import draw
 from experiments.tables import Values, areas, finals, load, markdown, percent, points
 
 HERE = Path(__file__).resolve().parent
 PAGES = (HERE / "README.md", HERE.parents[1] / "docs" / "semi_supervised.md")
 MARKERS = re.compile(r"(<!-- semi: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 TRAININGS = ("supervised", "fixmatch", "freematch")
+CURVES = ("digits", "cifar10_features", "mnist")
 
 
 def start(name: str) -> str:
@@ -38,18 +41,40 @@ def start(name: str) -> str:
 
 
 def study(name: str) -> str:
-    """Every strategy under every training: area, and paired differences to random and to supervised."""
-    found = _each(name, areas)
+    """Every strategy under every training: areas, last accuracies, and paired differences of the areas."""
+    found, last = _each(name, areas), _each(name, finals)
     if not found:
         return f"No run of `{name}` yet."
     rows = []
     for training, values in found.items():
         for strategy, own in values.items():
-            random = "" if strategy == "random" else _difference(own, values.get("random", {}))
+            final = last[training][strategy]
+            random, late = "", ""
+            if strategy != "random":
+                random = _difference(own, values.get("random", {}))
+                late = _difference(final, last[training].get("random", {}))
             plain = found.get("supervised", {}).get(strategy, {})
             gain = "" if training == "supervised" else _difference(own, plain)
-            rows.append([training, strategy, str(len(own)), percent(own), random, gain])
-    return markdown(["training", "strategy", "seeds", "AUBC", "- random", "- supervised"], rows)
+            rows.append([training, strategy, str(len(own)), percent(own), percent(final), random, late, gain])
+    differences = ["AUBC - random", "last - random", "AUBC - supervised"]
+    head = ["training", "strategy", "seeds", "AUBC", "last accuracy", *differences]
+    return markdown(head, rows)
+
+
+def pays() -> str:
+    """What the choice of samples adds under each training, and what the training adds, on every set that ran."""
+    rows, strategies = [], list[str]()
+    tables = {name: found for name in CURVES if (found := _each(name, areas))}
+    for values in (values for found in tables.values() for values in found.values()):
+        strategies += [s for s in values if s != "random" and s not in strategies]
+    for name, found in tables.items():
+        for training, values in found.items():
+            base = values.get("random", {})
+            gain = _difference(base, found.get("supervised", {}).get("random", {}))
+            chosen = [_difference(values.get(strategy, {}), base) for strategy in strategies]
+            rows.append([f"{name}, {training}", percent(base), "" if training == "supervised" else gain, *chosen])
+    head = ["setting, training", "random", "random - supervised", *(f"{s} - random" for s in strategies)]
+    return markdown(head, rows) if rows else "No curves yet."
 
 
 def _difference(own: dict[int, float], other: dict[int, float]) -> str:
@@ -63,14 +88,16 @@ def _each(name: str, number: Callable[..., Values]) -> dict[str, Values]:
 
 TABLES = {
     "digits_40": lambda: start("digits"),
-    "digits": lambda: study("digits"),
-    "cifar10_features": lambda: study("cifar10_features"),
-    "mnist": lambda: study("mnist"),
+    "pays": pays,
+    **{name: partial(study, name) for name in CURVES},
 }
 
 
 def main() -> None:
-    """Write the tables between their markers."""
+    """Write the tables between their markers, and the pictures beside the results."""
+    for name in CURVES:
+        frames = {training: load(HERE, f"{name}_{training}") for training in TRAININGS}
+        draw({t: frame for t, frame in frames.items() if frame is not None}, HERE / "results" / f"{name}.png")
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         made = MARKERS.sub(lambda m: f"{m[1]}\n{TABLES[m['name']]()}\n\n{m[3]}", text)

@@ -30,6 +30,10 @@ def test_runs(training: str, strategy: str, dataset: str, tmp_path: Path, monkey
     rng = np.random.default_rng(0)
     arrays = {f"{part}_features": rng.normal(size=(150, 6)).astype(np.float32) for part in ("train", "test")}
     labels = {f"{part}_labels": np.arange(150) % 3 for part in ("train", "test")}
+    # Weak views are cached, strong ones are noise.
+    arrays["train_weak_features"] = arrays["train_features"] + 0.1 * rng.normal(size=(2, 150, 6)).astype(
+        np.float32
+    )
     np.savez(tmp_path / "features.npz", **arrays, **labels)  # type: ignore[arg-type]
     extra = [f"dataset.path={tmp_path / 'features.npz'}"] if dataset == "features" else []
     config = plain(f"training={training}", f"strategy={strategy}", f"dataset={dataset}", *LOOP, *extra)

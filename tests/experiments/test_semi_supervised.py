@@ -1,0 +1,70 @@
+"""The tables and pictures of the semi-supervised study, on results whose answers are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.experiments.load import script
+
+report, curves = script("semi_supervised_study/report"), script("semi_supervised_study/curves")
+GAIN = {"random": 0.0, "margin": 0.1}
+BASE = {"supervised": 0.5, "fixmatch": 0.7}
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Margin is worth 10 points under supervised training and, of 20 that FixMatch is worth, 5 under FixMatch."""
+    (tmp_path / "results").mkdir()
+    for training, base in BASE.items():
+        rows = [
+            {
+                "strategy": strategy,
+                "seed": seed,
+                "recipe": "0a",
+                "round": i,
+                "n_labeled": 40 + 40 * i,
+                "test_acc": base + gain * (0.5 if training == "fixmatch" else 1.0) + 0.01 * seed,
+            }
+            for strategy, gain in GAIN.items()
+            for seed in (10, 11)
+            for i in range(3)
+        ]
+        pd.DataFrame(rows).to_csv(tmp_path / "results" / f"digits_{training}.csv", index=False)
+    monkeypatch.setattr(report, "HERE", tmp_path)
+    return tmp_path
+
+
+def cells(table: str) -> dict[str, list[str]]:
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return {line[0]: line[1:] for line in lines}
+
+
+def test_what_the_choice_adds_is_paired_under_each_training(study: Path) -> None:
+    found = cells(report.pays())
+    assert found["setting, training"] == ["random", "random - supervised", "margin - random"]
+    assert found["digits, supervised"][1:] == ["", "+10.00 [+10.00, +10.00]"]
+    assert found["digits, fixmatch"][1:] == ["+20.00 [+20.00, +20.00]", "+5.00 [+5.00, +5.00]"]
+
+
+def test_every_strategy_under_every_training(study: Path) -> None:
+    lines = report.study("digits").splitlines()
+    assert len(lines) == 2 + 4
+    assert lines[-1].split(" | ")[1:] == [
+        *("margin", "2", "85.50 ± 0.71", "85.50 ± 0.71"),
+        *("+5.00 [+5.00, +5.00]", "+5.00 [+5.00, +5.00]", "+15.00 [+15.00, +15.00] |"),
+    ]
+    assert report.study("mnist") == "No run of `mnist` yet."
+
+
+def test_a_picture_has_a_panel_per_training(study: Path) -> None:
+    frames = {t: pd.read_csv(study / "results" / f"digits_{t}.csv") for t in BASE}
+    curves.draw(frames, study / "one.png")
+    curves.draw(dict(list(frames.items())[:1]), study / "half.png")
+    assert (study / "one.png").read_bytes()[:4] == b"\x89PNG"
+    one, half = (int.from_bytes((study / f"{n}.png").read_bytes()[16:20], "big") for n in ("one", "half"))
+    assert half < one
+    curves.draw({}, study / "none.png")
+    assert not (study / "none.png").exists()
