@@ -15,7 +15,7 @@ from autoal.files import atomic_open
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMES = ("random", "margin", "uherding", "wide_herding", "autoal")
+NAMES = ("random", "margin", "uherding", "autoal")
 """In the order of their colours; further ones follow."""
 
 

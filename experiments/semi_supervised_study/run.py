@@ -16,7 +16,7 @@ from experiments.semi_supervised_study import report
 HERE = Path(__file__).resolve().parent
 
 Strategies = tuple[str | tuple[str, ...], ...]
-STRATEGIES = ("random", "margin", ("uherding", "strategy.features=classifier"), "wide_herding", "autoal")
+STRATEGIES = ("random", "margin", ("uherding", "strategy.features=classifier"), "autoal")
 # A round has some thousand steps or less: averages over a thousand would still be at their start.
 SHORT = ("training.ema=0.99",)
 CLAIMS = tuple(range(10, 20))
