@@ -248,11 +248,13 @@ def test_it_needs_dropout_only_if_a_candidate_does() -> None:
     make("autoal_search", candidates=["margin", "kmeans"]).check(net)
 
 
-def test_figures_are_written_beside_the_rounds(tmp_path: Path) -> None:
+def test_what_is_learnt_is_drawn_beside_the_rounds(tmp_path: Path) -> None:
     strategy = make("autoal_equal")
     row = {"n_labeled": 12, **strategy.query(tiny_context(tiny_task(), strategy), 5).log}
-    assert strategy.write_figures(tmp_path, [row]) == [tmp_path / "strategy_weights.png"]
-    assert strategy.write_figures(tmp_path, [{"n_labeled": 12}]) == []
+    assert strategy.write_figures(tmp_path, [row]) == []  # nothing is learnt, nothing to see
+    searching = make("autoal_search")
+    assert searching.write_figures(tmp_path, [row]) == [tmp_path / "strategy_weights.png"]
+    assert searching.write_figures(tmp_path, [{"n_labeled": 12}]) == []
 
 
 def test_herding_at_no_tilt_is_wide_herding() -> None:

@@ -284,7 +284,9 @@ class AutoAL(QueryStrategy):
             }
 
     def write_figures(self, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> list[Path]:
-        """Draw ``strategy_weights.png`` from the rows of ``rounds.csv``; returns what was written."""
+        """Draw ``strategy_weights.png`` where weights are learnt; returns what was written."""
+        if not self.options.searches:
+            return []
         prior = dict(zip(self.candidates.names, self.prior.tolist(), strict=True))
         path = plot_weights(rows, Path(run_dir) / WEIGHTS, prior)
         return [] if path is None else [path]
