@@ -22,6 +22,8 @@ NAMES = ("random", "margin", "uherding", "autoal")
 def draw(frames: Mapping[str, pd.DataFrame], path: Path) -> None:
     """Draw mean accuracy over labelled samples; the bands are standard errors over seeds.
 
+    Only the seeds that every strategy has under every training count, so that all lines are of the same seeds.
+
     Args:
         frames: The rounds under each training; none: nothing is drawn.
         path: Where the PNG shall be.
@@ -31,6 +33,10 @@ def draw(frames: Mapping[str, pd.DataFrame], path: Path) -> None:
 
     if not frames:
         return
+    seeds = set.intersection(*(set(runs["seed"]) for f in frames.values() for _, runs in f.groupby("strategy")))
+    frames = (
+        {training: frame[frame["seed"].isin(seeds)] for training, frame in frames.items()} if seeds else frames
+    )
     curves = {training: _curves(frame) for training, frame in frames.items()}
     found = [curve for lines in curves.values() for curve in lines.values()]
     names = [*NAMES, *sorted({name for lines in curves.values() for name in lines} - set(NAMES))]

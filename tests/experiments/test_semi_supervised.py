@@ -68,3 +68,11 @@ def test_a_picture_has_a_panel_per_training(study: Path) -> None:
     assert half < one
     curves.draw({}, study / "none.png")
     assert not (study / "none.png").exists()
+
+
+def test_a_picture_is_of_the_seeds_that_all_have(study: Path) -> None:
+    frames = {t: pd.read_csv(study / "results" / f"digits_{t}.csv") for t in BASE}
+    curves.draw(frames, study / "both.png")
+    late = pd.concat([frames["fixmatch"], frames["fixmatch"].iloc[:3].assign(seed=12, test_acc=0.1)])
+    curves.draw(frames | {"fixmatch": late}, study / "late.png")
+    assert (study / "late.png").read_bytes() == (study / "both.png").read_bytes()
