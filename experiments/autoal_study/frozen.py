@@ -67,8 +67,8 @@ def _difference(area: tables.Values, first: str, second: str) -> Comparison | No
 
 def _title(name: str, area: tables.Values) -> str:
     folder, _, setting = name.rpartition("/")
-    kind = "frozen" if folder.startswith("foundation") else "pixels"
-    return f"{setting} {kind} ({len(area['autoal'])} seeds)"
+    kind = "frozen" if folder.startswith("foundation") else "network"
+    return f"{setting}, {kind} ({len(area['autoal'])} seeds)"
 
 
 def _over(results: Sequence[Comparison]) -> str:

@@ -37,16 +37,8 @@ ARMS: tuple[str | tuple[str, ...], ...] = (
     *("wide_herding", "autoal", "autoal_equal"),
 )
 SEEDS = {"digits": 10, "mnist": 5, "breast_cancer": 10}
-# Two minutes a run: not yet as many seeds as the others have.
-LATE = {"mnist": (("wide_herding", 1), ("autoal", 1), ("autoal_equal", 1))}
 SETTINGS = [
-    Setting(
-        name,
-        (f"+experiment=autoal_study/{name}", "trainer=cpu"),
-        ARMS,
-        tuple(range(seeds)),
-        LATE.get(name, ()),
-    )
+    Setting(name, (f"+experiment=autoal_study/{name}", "trainer=cpu"), ARMS, tuple(range(seeds)))
     for name, seeds in SEEDS.items()
 ]
 
