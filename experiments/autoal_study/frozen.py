@@ -68,7 +68,8 @@ def _difference(area: tables.Values, first: str, second: str) -> Comparison | No
 def _title(name: str, area: tables.Values) -> str:
     folder, _, setting = name.rpartition("/")
     kind = "frozen" if folder.startswith("foundation") else "network"
-    return f"{setting}, {kind} ({len(area['autoal'])} seeds)"
+    n = len(area["autoal"])
+    return f"{setting}, {kind} ({n} seed{'s' * (n > 1)})"
 
 
 def _over(results: Sequence[Comparison]) -> str:
