@@ -115,6 +115,7 @@ def embed_in_processes(
     """
     context = multiprocessing.get_context("spawn")
     pipes: dict[Connection, Any] = {}
+    done: list[Any] = []
     try:
         for rank, device in enumerate(devices):
             reader, writer = context.Pipe(duplex=False)
@@ -130,22 +131,26 @@ def embed_in_processes(
                 try:
                     message = reader.recv()
                 except EOFError:
-                    process = pipes.pop(reader)
+                    process = pipes[reader]
                     process.join(_GRACE)
-                    if process.exitcode != 0:
-                        raise AutoALError(_death(process.exitcode)) from None
+                    raise AutoALError(_death(process.exitcode)) from None
+                if message is None:
+                    done.append(pipes.pop(reader))
                     continue
                 if isinstance(message, str):
                     raise AutoALError(message)
                 yield message
     finally:
-        for process in pipes.values():
+        # Those that said that they are done have written everything: how long they take to end does not matter.
+        for process in (*pipes.values(), *done):
             process.terminate()
             process.join(_GRACE)
 
 
 def _death(code: int | None) -> str:
-    if code is None or code >= 0:
+    if code is None:
+        return "an embedding process does not answer any more"
+    if code >= 0:
         return f"an embedding process ended with status {code}"
     hint = " (out of memory?); use fewer --processes or a smaller --batch-size" if -code == signal.SIGKILL else ""
     return f"an embedding process was killed by signal {-code}{hint}"
@@ -162,6 +167,7 @@ def _work(job: EmbeddingJob, blocks: Sequence[Block], device: str, threads: int,
         encoder = build_encoder(job.backbone, job.size).to(torch.device(device))
         for block in embed_blocks(encoder, sources, job.files, blocks):
             pipe.send(block)
+        pipe.send(None)
     except AutoALError as error:
         pipe.send(str(error))
     except torch.OutOfMemoryError as error:
