@@ -221,12 +221,17 @@ def _against_random(area: Values) -> str:
     return f"AUBC below random's by more than one standard error: {listed}."
 
 
+def clearly_below(result: Comparison) -> bool:
+    """Say whether a difference is below zero by more than one standard error; one seed has none."""
+    return result.n > 1 and result.mean < -result.sd / math.sqrt(result.n)
+
+
 def losers(area: Values) -> dict[str, Comparison]:
     """Return the strategies whose area is below random's by more than one standard error of the difference."""
     if "random" not in area:
         return {}
     results = {name: difference(area, name, "random") for name in area if name != "random"}
-    worse = {n: r for n, r in results.items() if r.n > 1 and r.mean < -r.sd / math.sqrt(r.n)}
+    worse = {n: r for n, r in results.items() if clearly_below(r)}
     return dict(sorted(worse.items(), key=lambda item: item[1].mean))
 
 

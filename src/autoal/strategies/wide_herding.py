@@ -12,7 +12,7 @@ class WideHerding(UHerding):
     r"""Weighted herding with targets :math:`u^\alpha` and the bandwidth c times the least labelled distance.
 
     Uncertainty herding (c = 1) narrows its kernel so fast that late picks of a batch hardly see each other.
-    Nothing is learnt here. A learnt rule has to beat this one. No study of this package has measured it yet.
+    Nothing is learnt here. A learnt rule has to beat this one; none has.
 
     Args:
         exponent: :math:`\alpha`.

@@ -1,6 +1,6 @@
 """AutoAL's default beside its rivals on every set: paired differences, and the bars that it must pass.
 
-python -m experiments.autoal_study.frozen    # rewrite the tables of docs/does_the_search_pay.md
+python -m experiments.autoal_study.rivals    # rewrite the tables of docs/does_the_search_pay.md
 """
 
 from __future__ import annotations
@@ -79,16 +79,11 @@ def _over(results: Sequence[Comparison]) -> str:
     return f"{np.mean(means):+.2f}{error} ({len(means)})"
 
 
-def _low(result: Comparison, errors: float = 1.0) -> bool:
-    """Say whether a difference is below zero by more than so many standard errors; one seed has none."""
-    return result.n > 1 and result.mean < -errors * result.sd / math.sqrt(result.n)
-
-
 def _verdicts(sets: dict[str, tables.Values]) -> list[str]:
     lines = []
     best = _results(sets, "autoal", "best candidate")
     if best:
-        missed = _names(best, low=True)
+        missed = _below(best)
         lines.append(
             "- (i) not below its best candidate by more than one standard error on "
             f"{len(best) - len(missed)} of {len(best)} sets{_listed(missed, '; below on ')}; "
@@ -108,7 +103,7 @@ def _verdicts(sets: dict[str, tables.Values]) -> list[str]:
         lines.append(f"- (iii) learnt weights minus the prior, sets as units: {tables.points(over)}.")
     least = _results(sets, "autoal", "random")
     if least:
-        below = _names(least, low=True)
+        below = _below(least)
         lines.append(f"- (iv) below random by more than one standard error on {_listed(below, '') or 'no set'}.")
     return lines
 
@@ -118,8 +113,8 @@ def _results(sets: dict[str, tables.Values], first: str, second: str) -> dict[st
     return {name: result for name, result in found.items() if result is not None}
 
 
-def _names(results: dict[str, Comparison], low: bool) -> list[str]:
-    return [name for name, result in results.items() if _low(result) == low]
+def _below(results: dict[str, Comparison]) -> list[str]:
+    return [name for name, result in results.items() if tables.clearly_below(result)]
 
 
 def _listed(names: Sequence[str], before: str) -> str:
