@@ -178,6 +178,23 @@ def test_gains_and_losses_agree_with_the_definition(data):
             np.testing.assert_allclose(value[some], want[some.numpy()], atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kernel", sorted(KERNELS))
+@pytest.mark.parametrize("columns", [7, 64, 1024])
+def test_the_first_gains_are_those_of_every_candidate(kernel, columns, dtype, monkeypatch):
+    """A kernel value that serves both of its rows gives no other bounds: never below, and near, with any tiles."""
+    monkeypatch.setattr("autoal.kernels.coverage._COLUMNS", columns)
+    monkeypatch.setattr("autoal.kernels.checks._BLOCK_BYTES", 8192)
+    x = clusters(150, 5, seed=columns, dtype=dtype)
+    x[90:] = x[torch.randint(90, (60,), generator=torch.Generator().manual_seed(1))]
+    weights = torch.rand(150, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    cover = Coverage(Rows(x, 150, _world(), normalise=True), similarity(kernel, 0.6), weights, None, 150)
+    cover.start(x[[3, 40]] + 0.1)
+    want, got = cover.gains(torch.arange(150), exact=True), cover.first_gains()
+    assert (got >= want - 1e-12).all()
+    np.testing.assert_allclose(got, cover.gains(torch.arange(150), exact=False), rtol=1e-4, atol=1e-4)
+
+
 def _world():
     from autoal.distributed import World
 

@@ -25,7 +25,7 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def row_blocks(n: int, width: int, device: torch.device) -> Iterator[tuple[int, int]]:
+def row_blocks(n: int, width: int, device: torch.device, start: int = 0) -> Iterator[tuple[int, int]]:
     """Cut ``n`` rows into blocks whose ``rows x width`` temporaries stay in a few megabytes.
 
     Small blocks are what keeps the peak memory of every kernel near the size of its inputs, and on a CPU they
@@ -35,13 +35,14 @@ def row_blocks(n: int, width: int, device: torch.device) -> Iterator[tuple[int, 
         n: Number of rows.
         width: The widest temporary per row, in numbers.
         device: Where the rows are; an accelerator gets larger blocks.
+        start: The first row.
 
     Yields:
-        Half-open ranges ``(low, high)`` that cover ``0..n`` in order.
+        Half-open ranges ``(low, high)`` that cover ``start..n`` in order.
     """
     budget = _BLOCK_BYTES_CUDA if device.type == "cuda" else _BLOCK_BYTES
     step = max(1, budget // (4 * max(1, width)))
-    for low in range(0, n, step):
+    for low in range(start, n, step):
         yield low, min(n, low + step)
 
 

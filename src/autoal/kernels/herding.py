@@ -194,12 +194,9 @@ class _Bounds:
     def __init__(self, cover: Coverage) -> None:
         self.cover = cover
         n, device = cover.rows.n, cover.x.device
-        self.value = torch.empty(n, dtype=torch.float64, device=device)
+        self.value = cover.first_gains()
         self.since = torch.zeros(n, dtype=torch.int32, device=device)
         self.exact = torch.zeros(n, dtype=torch.bool, device=device)
-        for low in range(0, n, _MOST):
-            index = torch.arange(low, min(n, low + _MOST), device=device)
-            self.value[index] = cover.gains(index, exact=False)
 
     def refresh(self, index: Tensor) -> None:
         """Bring candidates up to date, each the cheapest way; exact ones stay exact where that is cheap."""

@@ -28,7 +28,7 @@ def rounding(dtype: torch.dtype) -> float:
 
 
 class Similarity(ABC):
-    """A kernel that falls with the distance and is at most 1."""
+    """A symmetric kernel that falls with the distance and is at most 1."""
 
     @abstractmethod
     def of(self, inner: Tensor, left: Tensor, right: Tensor, share: float = 0.0) -> Tensor:
