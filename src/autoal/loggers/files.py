@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from autoal.rundir.names import CALLBACKS, CURVE
 log = logging.getLogger(__name__)
 
 DRAW_EVERY = 5.0
-"""Least seconds between two drawings: one takes longer than a round of a small run, and grows with the rows."""
+"""Least seconds before a drawing: one takes longer than a round of a small run, and grows with the rows."""
 
 DRAW_SHARE = 0.02
 """The share of a run's time that drawings may take."""
@@ -37,13 +36,14 @@ class FileListener(RunListener):
         self._write_figures = write_figures
         self._run_dir = Path()
         self._undrawn: Sequence[Row] = ()
-        self._next = -math.inf
+        self._next = 0.0
         self._resumed = False
 
     def start(self, info: RunInfo) -> None:
         """Note where files go."""
         self._run_dir = info.run_dir
         self._resumed = info.resumed
+        self._next = time.monotonic() + DRAW_EVERY
         log.info("%s: %s, recipe %s", "resumed" if info.resumed else "started", self._title, info.recipe)
 
     def logged(self, step: int, metrics: Mapping[str, float]) -> None:
