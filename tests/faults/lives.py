@@ -21,6 +21,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tests.composed import plain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,8 +88,17 @@ Part = tuple[dict[str, Any], Path]
 """A config and the run directory of its experiment."""
 
 
-def _live(parts: Sequence[Part], resume: bool, faults: Sequence[Fault], env: Mapping[str, str], log: Path) -> None:
+def _live(
+    parts: Sequence[Part],
+    resume: bool,
+    faults: Sequence[Fault],
+    env: Mapping[str, str],
+    log: Path,
+    threads: int | None,
+) -> None:
     os.environ.update(env)
+    if threads is not None:
+        torch.set_num_threads(threads)
     sys.stdout = sys.stderr = log.open("a", encoding="utf-8", buffering=1)
     import autoal.loggers.files
     from autoal.errors import AutoALError
@@ -122,21 +133,34 @@ def start(
     resume: bool = False,
     faults: Sequence[Fault] = (),
     env: Mapping[str, str] | None = None,
+    threads: int | None = None,
 ) -> BaseProcess:
     """Start a life of one or more experiments; what it prints goes to ``<first run_dir>.log``."""
     run_dir = parts[0][1]
     log = run_dir.with_name(f"{run_dir.name}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    process = SERVER.Process(target=_live, args=(list(parts), resume, tuple(faults), dict(env or {}), log))
+    process = SERVER.Process(
+        target=_live, args=(list(parts), resume, tuple(faults), dict(env or {}), log, threads)
+    )
     process.start()
     return process
 
 
 def live(
-    cfg: dict[str, Any], run_dir: Path, resume: bool = False, faults: Sequence[Fault] = (), limit: float = 120
+    cfg: dict[str, Any],
+    run_dir: Path,
+    resume: bool = False,
+    faults: Sequence[Fault] = (),
+    limit: float = 120,
+    threads: int | None = None,
 ) -> int:
     """Run a life to its end; returns the exit status, negative for a signal."""
-    return end(start([(cfg, run_dir)], resume, faults), limit)
+    return end(start([(cfg, run_dir)], resume, faults, threads=threads), limit)
+
+
+def threads_of(run_dir: Path) -> int:
+    """Return how many threads a run had: what has to be equal to it needs as many."""
+    return int(json.loads((run_dir / "summary.json").read_text())["threads"])
 
 
 def end(process: BaseProcess, limit: float = 120) -> int:

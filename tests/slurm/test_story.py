@@ -143,8 +143,10 @@ def test_all_views_of_a_disturbed_sweep_agree(
     for name in disturbed.values():
         assert resumes(runs[name]) >= 1, f"{name} was over before it was disturbed"
         dropout, strategy = name.split(",")
-        calm = tmp_path / "calm" / name
-        assert lives.live(lives.config(f"backbone.{dropout}", strategy, *SIZE), calm, limit=420) == 0
+        calm, threads = tmp_path / "calm" / name, lives.threads_of(runs[name])
+        assert (
+            lives.live(lives.config(f"backbone.{dropout}", strategy, *SIZE), calm, limit=420, threads=threads) == 0
+        )
         assert lives.outcome(runs[name]) == lives.outcome(calm), name
 
     # The report.

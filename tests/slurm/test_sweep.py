@@ -52,7 +52,12 @@ def test_requeue_and_preemption(cluster: Cluster, tmp_path: Path) -> None:
         strategy = "margin" if "strategy=margin" in run.name else "random"
         seed = "1" if "seed=1" in run.name else "0"
         calm = tmp_path / f"calm-{strategy}-{seed}"
-        assert lives.live(lives.config(f"strategy={strategy}", f"seed={seed}", *QUICK), calm) == 0
+        assert (
+            lives.live(
+                lives.config(f"strategy={strategy}", f"seed={seed}", *QUICK), calm, threads=lives.threads_of(run)
+            )
+            == 0
+        )
         assert lives.outcome(run) == lives.outcome(calm), run.name
     # The same sweep again has nothing to do.
     assert "0 jobs to SLURM, 4 finished already" in start_sweep(cluster, sweep, *cells, *QUICK).finish(sweep)
@@ -76,6 +81,6 @@ def test_time_limit_too_short(cluster: Cluster, tmp_path: Path) -> None:
         launcher.process.kill()
     (run,) = (path.parent for path in sweep.rglob("summary.json"))
     assert resumes(run) >= 1, "the run was over before its time limit"
-    calm = tmp_path / "calm"
-    assert lives.live(lives.config("strategy=margin", *SLOW), calm, limit=420) == 0
+    calm, threads = tmp_path / "calm", lives.threads_of(run)
+    assert lives.live(lives.config("strategy=margin", *SLOW), calm, limit=420, threads=threads) == 0
     assert lives.outcome(run) == lives.outcome(calm)
