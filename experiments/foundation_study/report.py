@@ -1,4 +1,4 @@
-"""Tables over all sets of the study: lift over random, by third of the budget, who is ahead of whom, and what ran.
+"""Tables and a picture of all sets of the study: lift over random, thirds of the budget, who is ahead, what ran.
 
 python -m experiments.foundation_study.report    # rewrite README.md and docs/which_strategy.md
 """
@@ -15,11 +15,16 @@ import pandas as pd
 from autoal.analysis.curves import aubc, budget_thirds
 from autoal.analysis.runs import Run
 from autoal.analysis.settings import Setting
+from autoal.analysis.stats import holm
 from autoal.analysis.win_shares import WinShares, win_shares, win_shares_over
 from experiments import tables
+from experiments.foundation_study import lift_figure
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "which_strategy.md"
+FIGURE = PAGE.parent / "images" / "which_strategy.png"
+SETS = ("digits", "trec6", "mpqa", "cifar10_jpeg", "banking77", "mnist")
+DEFAULT = "autoal"
 PARTS = ("low", "middle", "high")
 
 
@@ -90,6 +95,29 @@ def wins(study: Path, *names: str) -> str:
     return f"{said}.\n\n{tables.markdown(head, rows)}"
 
 
+def against(study: Path, *names: str) -> str:
+    """The default's win shares in percent on each set, and whether a sign test over seeds says ahead or behind.
+
+    ``▲`` or ``▼``: p below 0.05 after Holm's correction over the set's comparisons, both directions of each.
+    """
+    heads: list[str] = []
+    cells: dict[str, dict[str, str]] = {}
+    for name, frame in loaded(study, names).items():
+        found = win_shares(_setting(name, frame))
+        if DEFAULT not in found.names:
+            continue
+        me = found.names.index(DEFAULT)
+        others = [i for i in range(len(found.names)) if math.isfinite(found.p[me, i])]
+        corrected = holm([*found.p[me, others], *found.p[others, me]]) < 0.05
+        for i, ahead, behind in zip(others, corrected, corrected[len(others) :], strict=False):
+            mark = " ▲" * bool(ahead) + " ▼" * bool(behind)
+            cells.setdefault(found.names[i], {})[name] = f"{100 * found.share[me, i]:.0f}{mark}"
+        heads.append(name)
+    order = sorted(cells, key=lambda s: (-len(cells[s]), s))
+    rows = [[other, *(cells[other].get(name, "") for name in heads)] for other in order]
+    return tables.markdown((f"{DEFAULT} against", *heads), rows)
+
+
 def shares_over(study: Path, *names: str) -> WinShares:
     """Return the win shares over sets, of the strategies that every set has."""
     settings = [_setting(name, frame) for name, frame in loaded(study, names).items()]
@@ -144,14 +172,15 @@ def _strategies(areas: Iterable[tables.Values]) -> list[str]:
     return list(dict.fromkeys(name for area in areas for name in area))
 
 
-KINDS = {"lifts": lifts, "thirds": thirds, "wins": wins, "ran": ran}
+KINDS = {"lifts": lifts, "thirds": thirds, "wins": wins, "against": against, "ran": ran}
 
 
 def main() -> None:
-    """Rewrite the tables of the study's README and of its page."""
+    """Rewrite the tables of the study's README and of its page, and the picture of both."""
     for path in (HERE / "README.md", PAGE):
         changed = tables.update(path, HERE, **KINDS)
         print(f"{path.name} {'rewritten' if changed else 'is up to date'}")
+    lift_figure.draw(loaded(HERE, SETS), FIGURE)
 
 
 if __name__ == "__main__":
