@@ -35,6 +35,16 @@ def _width(centres: Tensor) -> int:
     return (products + 3 * columns) * (4 if centres.dtype == torch.float64 else 2)
 
 
+def _length(rows: Tensor) -> Tensor:
+    """Return the lengths of float64 rows; squares of very small or large numbers would leave the range."""
+    squared = rows.square().sum(1)
+    if not bool(((squared < 1e-20) | (squared > 1e20)).any()):
+        return squared.sqrt()
+    largest = rows.abs().amax(1)
+    scale = torch.where(largest > 0, largest, 1.0)
+    return (rows / scale[:, None]).square().sum(1).sqrt() * scale
+
+
 class Rows:
     """Features that are spread over ranks (all here on one), read as unit vectors or as they are.
 
@@ -53,20 +63,28 @@ class Rows:
         self.dtype = compute_dtype(mine)
         self.device = mine.device
 
-    def unit(self, raw: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Widen rows ``(m, D)`` and normalise them; also return their squared norms ``(m,)``."""
+    def unit(self, raw: Tensor, dtype: torch.dtype, length: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Widen rows ``(m, D)`` and normalise them; also return their squared norms ``(m,)``.
+
+        Args:
+            raw: The rows.
+            dtype: Type of the results.
+            length: What :meth:`lengths` returned of these rows, which saves half of the work.
+        """
         rows = raw.to(dtype)
-        squared = rows.square().sum(1)
         if not self.normalise:
-            return rows, squared
-        # Squares of very small or large numbers leave the range: scale such rows by their largest entry first.
-        if bool(((squared < 1e-20) | (squared > 1e20)).any()):
-            largest = rows.abs().amax(1, keepdim=True)
-            rows = rows / torch.where(largest > 0, largest, torch.ones_like(largest))
-            squared = rows.square().sum(1)
-        length = squared.sqrt()
+            return rows, rows.square().sum(1)
+        if length is None:
+            length = self.lengths(raw)
         there = length > 0
-        return rows / torch.where(there, length, torch.ones_like(length))[:, None], there.to(dtype)
+        return rows / torch.where(there, length, 1.0).to(dtype)[:, None], there.to(dtype)
+
+    def lengths(self, raw: Tensor) -> Tensor:
+        """Return the lengths of rows ``(m, D)`` as float64, ``(m,)``."""
+        out = torch.empty(raw.shape[0], dtype=torch.float64, device=raw.device)
+        for low, high in row_blocks(raw.shape[0], 4 * raw.shape[1], raw.device):
+            out[low:high] = _length(raw[low:high].double())
+        return out
 
     def take(self, index: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return some rows of all, ``(m,)`` int64, with their squared norms, on every rank."""
@@ -112,6 +130,7 @@ class Coverage:
         self.kernel = kernel
         self.weights = weights
         self.x = rows.mine if targets is None else rows.mine[targets]
+        self._length = rows.lengths(self.x) if rows.normalise else None
         self.total = total
         self.covered = torch.zeros(self.x.shape[0], dtype=torch.float64, device=rows.device)
         self.picks = 0
@@ -125,7 +144,7 @@ class Coverage:
         for first in range(0, labelled.shape[0], 1024):
             c, right = self.rows.unit(labelled[first : first + 1024], dtype)
             for low, high in row_blocks(self.x.shape[0], _width(c), self.x.device):
-                b, left = self.rows.unit(self.x[low:high], dtype)
+                b, left = self._targets(slice(low, high), dtype)
                 best = self.kernel.highest(b @ c.T, left[:, None], right)
                 self.covered[low:high] = torch.maximum(self.covered[low:high], best)
         self.pairs += float(self.total * labelled.shape[0])
@@ -143,7 +162,7 @@ class Coverage:
         low_cover = (self.covered * floor).to(dtype)
         weights = self.weights.to(dtype)
         for low, high in row_blocks(self.x.shape[0], _width(c), self.x.device):
-            b, left = self.rows.unit(self.x[low:high], dtype)
+            b, left = self._targets(slice(low, high), dtype)
             k = self.kernel.of(b @ c.T, left[:, None], right, share)
             k.sub_(low_cover[low:high, None]).clamp_(min=0)
             out += weights[low:high] @ k
@@ -165,11 +184,11 @@ class Coverage:
         out = torch.zeros(n, dtype=torch.float64, device=device)
         for low in range(0, n, _COLUMNS):
             high = min(n, low + _COLUMNS)
-            c, right = self.rows.unit(self.x[low:high], self.rows.dtype)
+            c, right = self._targets(slice(low, high), self.rows.dtype)
             width = _width(c) + c.shape[0]
             # The rows before these columns, then the columns' own.
             for first, last in (*row_blocks(low, width, device), *row_blocks(high, width, device, low)):
-                b, left = self.rows.unit(self.x[first:last], self.rows.dtype)
+                b, left = self._targets(slice(first, last), self.rows.dtype)
                 k = self.kernel.of(b @ c.T, left[:, None], right, share)
                 if first < low:
                     over = torch.sub(k, cover[low:high]).clamp_(min=0).split(_SUM, 1)
@@ -218,7 +237,7 @@ class Coverage:
             weights = self.weights[which].to(dtype)
             mixed = bool((since > oldest).any())
             for low, high in row_blocks(which.numel(), _width(c), self.x.device):
-                b, left = self.rows.unit(self.x[which[low:high]], dtype)
+                b, left = self._targets(which[low:high], dtype)
                 k = self.kernel.of(b @ c.T, left[:, None], right, -share)
                 start = before[low:high, None]
                 k = torch.minimum(k, after[low:high, None], out=k).sub_(start).clamp_(min=0)
@@ -234,14 +253,14 @@ class Coverage:
         c, right = self.rows.take(place, self.rows.dtype)
         near = torch.empty(self.x.shape[0], dtype=torch.bool, device=self.x.device)
         for low, high in row_blocks(self.x.shape[0], _width(c), self.x.device):
-            b, left = self.rows.unit(self.x[low:high], self.rows.dtype)
+            b, left = self._targets(slice(low, high), self.rows.dtype)
             k = self.kernel.of(b @ c.T, left[:, None], right, share).squeeze(1)
             near[low:high] = k >= self.covered[low:high] * floor
         targets = near.nonzero().squeeze(1)
         c, right = self.rows.take(place, torch.float64)
         value = torch.empty(targets.numel(), dtype=torch.float64, device=self.x.device)
         for low, high in row_blocks(targets.numel(), _width(c), self.x.device):
-            b, left = self.rows.unit(self.x[targets[low:high]], torch.float64)
+            b, left = self._targets(targets[low:high], torch.float64)
             value[low:high] = self.kernel.of(b @ c.T, left[:, None], right).squeeze(1)
         self.pairs += float(self.total)
         before = self.covered[targets]
@@ -250,6 +269,10 @@ class Coverage:
         self.covered[targets] = after
         self.picks += 1
         self._remember(targets, before, after)
+
+    def _targets(self, which: slice | Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return some targets as unit vectors and their squared norms."""
+        return self.rows.unit(self.x[which], dtype, None if self._length is None else self._length[which])
 
     def _remember(self, targets: Tensor, before: Tensor, after: Tensor) -> None:
         """Log a change and forget the oldest ones once reading them all would cost more than starting anew."""
