@@ -95,7 +95,7 @@ def wins(study: Path, *names: str) -> str:
     return f"{said}.\n\n{tables.markdown(head, rows)}"
 
 
-def against(study: Path, *names: str) -> str:
+def ahead(study: Path, *names: str) -> str:
     """The default's win shares in percent on each set, and whether a sign test over seeds says ahead or behind.
 
     ``▲`` or ``▼``: p below 0.05 after Holm's correction over the set's comparisons, both directions of each.
@@ -109,8 +109,8 @@ def against(study: Path, *names: str) -> str:
         me = found.names.index(DEFAULT)
         others = [i for i in range(len(found.names)) if math.isfinite(found.p[me, i])]
         corrected = holm([*found.p[me, others], *found.p[others, me]]) < 0.05
-        for i, ahead, behind in zip(others, corrected, corrected[len(others) :], strict=False):
-            mark = " ▲" * bool(ahead) + " ▼" * bool(behind)
+        for i, above, below in zip(others, corrected, corrected[len(others) :], strict=False):
+            mark = " ▲" * bool(above) + " ▼" * bool(below)
             cells.setdefault(found.names[i], {})[name] = f"{100 * found.share[me, i]:.0f}{mark}"
         heads.append(name)
     order = sorted(cells, key=lambda s: (-len(cells[s]), s))
@@ -172,7 +172,7 @@ def _strategies(areas: Iterable[tables.Values]) -> list[str]:
     return list(dict.fromkeys(name for area in areas for name in area))
 
 
-KINDS = {"lifts": lifts, "thirds": thirds, "wins": wins, "against": against, "ran": ran}
+KINDS = {"lifts": lifts, "thirds": thirds, "wins": wins, "ahead": ahead, "ran": ran}
 
 
 def main() -> None:

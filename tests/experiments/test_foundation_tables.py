@@ -29,7 +29,7 @@ def test_ten_seeds_of_ten_are_a_finding_and_eight_are_none(monkeypatch: pytest.M
     lost = frames["ten"]["strategy"].eq("autoal") & frames["ten"]["seed"].isin([3, 9])
     frames["eight"] = frames["ten"].assign(test_acc=frames["ten"]["test_acc"] - 0.2 * lost)
     monkeypatch.setattr(tables, "load", lambda study, name: frames.get(name))
-    lines = report.against(Path(), "ten", "eight", "few", "none").splitlines()
+    lines = report.ahead(Path(), "ten", "eight", "few", "none").splitlines()
     assert lines[0] == "| autoal against | ten | eight | few |"
     assert lines[2:] == ["| random | 100 ▲ | 80 | 0 |", "| margin | 50 | 40 |  |"]
 
