@@ -27,7 +27,8 @@ PLAIN: tuple[str | tuple[str, ...], ...] = (
     *("autoal", "autoal_equal", "autoal_search"),
     *("probcover", "dcom", "activeft", "cluster_margin", "tcm", "similar", "galaxy", "direct", "cdal"),
     *("least_confidence_mc", "margin_mc", "entropy_mc", "batchbald", "epig"),
-    *("softrank_batch", "noise_stability", "ldm_s", "kcenter_pca", "ddu", "refine"),
+    *("softrank_batch", "noise_stability", "ldm_s", "kcenter_pca", "ddu"),
+    *("albl", "tailor", "autoal_paper", "autoal_released", "refine"),
     ("boss", "strategy.batches=30"),
 )
 SEARCH = (
@@ -37,7 +38,9 @@ SEARCH = (
 """The arms that the study of the search looks at: twenty seeds instead of ten."""
 CHEAP = PLAIN[:10]
 """Fifty seeds on TREC-6."""
-SEEDS = dict.fromkeys(SEARCH, 20) | {"refine": 5, "boss": 5}
+FIVE = ("albl", "tailor", "autoal_paper", "autoal_released", "refine", "boss")
+"""Choosers and presets that cost many queries or a search in each round."""
+SEEDS = dict.fromkeys(SEARCH, 20) | dict.fromkeys(FIVE, 5)
 SETS = ("trec6", "digits", "mpqa", "cifar10_jpeg", "banking77", "mnist")
 
 
