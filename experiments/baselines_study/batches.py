@@ -82,7 +82,10 @@ def arguments(doc: str) -> argparse.Namespace:
 
 
 def write(study: Path, setting: Setting, dataset: Dataset, names: Sequence[str], args: argparse.Namespace) -> None:
-    """Measure the finished runs of some strategies that there are and write a study's ``batches_*.csv``."""
+    """Measure the finished runs of some strategies that there are and write a study's ``batches_*.csv``.
+
+    Rows of other runs, whose ledgers are elsewhere, stay.
+    """
     found = [
         (name, seed, run / "ledger.jsonl")
         for name in names
@@ -94,12 +97,19 @@ def write(study: Path, setting: Setting, dataset: Dataset, names: Sequence[str],
     split = dataset.load(args.data_dir)["train"]
     x = split.source.fetch(torch.arange(len(split.targets))).float().flatten(1)
     generator = torch.Generator().manual_seed(0)
-    with atomic_open(study / "results" / f"batches_{setting.name}.csv") as file:
+    path = study / "results" / f"batches_{setting.name}.csv"
+    rows = {}
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = {(row["strategy"], int(row["seed"])): row for row in csv.DictReader(file)}
+    for name, seed, ledger in found:
+        numbers = measure(ledger, x, split.targets, generator)
+        row = {"strategy": name, "seed": str(seed)} | {k: f"{v:.4f}" for k, v in numbers.items()}
+        rows[name, seed] = row
+    with atomic_open(path) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        for name, seed, path in found:
-            numbers = measure(path, x, split.targets, generator)
-            writer.writerow({"strategy": name, "seed": seed, **{k: f"{v:.4f}" for k, v in numbers.items()}})
+        writer.writerows(rows[key] for key in sorted(rows))
 
 
 def main() -> None:

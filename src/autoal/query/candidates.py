@@ -97,5 +97,5 @@ class CandidateStrategy(QueryStrategy):
 
 def bought_rows(ctx: QueryContext, ids: Tensor) -> Tensor:
     """Return the place of each id ``(n,)`` in ``ctx.labelled_ids``, or -1 where it was not bought."""
-    place = torch.searchsorted(ctx.labelled_ids, ids).clamp(max=len(ctx.labelled_ids) - 1)
+    place = torch.searchsorted(ctx.labelled_ids, ids.contiguous()).clamp(max=len(ctx.labelled_ids) - 1)
     return torch.where(ctx.labelled_ids[place] == ids, place, -1)
