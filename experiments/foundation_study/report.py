@@ -25,6 +25,7 @@ PAGE = HERE.parents[1] / "docs" / "which_strategy.md"
 FIGURE = PAGE.parent / "images" / "which_strategy.png"
 SETS = ("digits", "trec6", "mpqa", "cifar10_jpeg", "banking77", "mnist")
 DEFAULT = "autoal"
+LEVEL = 0.05
 PARTS = ("low", "middle", "high")
 
 
@@ -98,7 +99,8 @@ def wins(study: Path, *names: str) -> str:
 def ahead(study: Path, *names: str) -> str:
     """The default's win shares in percent on each set, and whether a sign test over seeds says ahead or behind.
 
-    ``▲`` or ``▼``: p below 0.05 after Holm's correction over the set's comparisons, both directions of each.
+    ``▲`` or ``▼``: p below 0.05 after Holm's correction over the set's comparisons, both directions of each,
+    without those that :func:`too_few` names.
     """
     heads: list[str] = []
     cells: dict[str, dict[str, str]] = {}
@@ -108,7 +110,8 @@ def ahead(study: Path, *names: str) -> str:
             continue
         me = found.names.index(DEFAULT)
         others = [i for i in range(len(found.names)) if math.isfinite(found.p[me, i])]
-        corrected = holm([*found.p[me, others], *found.p[others, me]]) < 0.05
+        out = [math.nan if few else 1.0 for few in too_few(found.units[me, others].tolist())]
+        corrected = holm([*found.p[me, others] * out, *found.p[others, me] * out]) < LEVEL
         for i, above, below in zip(others, corrected, corrected[len(others) :], strict=False):
             mark = " ▲" * bool(above) + " ▼" * bool(below)
             cells.setdefault(found.names[i], {})[name] = f"{100 * found.share[me, i]:.0f}{mark}"
@@ -116,6 +119,25 @@ def ahead(study: Path, *names: str) -> str:
     order = sorted(cells, key=lambda s: (-len(cells[s]), s))
     rows = [[other, *(cells[other].get(name, "") for name in heads)] for other in order]
     return tables.markdown((f"{DEFAULT} against", *heads), rows)
+
+
+def too_few(units: Sequence[float]) -> list[bool]:
+    """Say which sign tests could not be significant among the others, whatever is found (Tarone 1990).
+
+    A test of n units has p of 2^-n at least. The K tests that count are those that reach 0.05 / K.
+
+    Args:
+        units: Units of each pair, which is tested in both directions.
+
+    Example:
+        >>> too_few([10.0] * 20 + [5.0])[-2:]
+        [False, True]
+    """
+    least = [0.5**n for n in units]
+    for k in range(1, 2 * len(least) + 1):
+        if 2 * sum(p <= LEVEL / k for p in least) <= k:
+            return [p > LEVEL / k for p in least]
+    return [False] * len(least)
 
 
 def shares_over(study: Path, *names: str) -> WinShares:

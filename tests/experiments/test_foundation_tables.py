@@ -34,6 +34,14 @@ def test_ten_seeds_of_ten_are_a_finding_and_eight_are_none(monkeypatch: pytest.M
     assert lines[2:] == ["| random | 100 ▲ | 80 | 0 |", "| margin | 50 | 40 |  |"]
 
 
+def test_a_test_that_cannot_succeed_costs_the_others_nothing() -> None:
+    assert report.too_few([10.0] * 21 + [5.0] * 5) == [False] * 21 + [True] * 5
+    assert report.too_few([5.0]) == [True]
+    assert report.too_few([6.0]) == [False]
+    assert report.too_few([3.0] * 4) == [True] * 4
+    assert report.too_few([]) == []
+
+
 def test_lines_are_differences_on_the_seeds_that_all_have(tmp_path: Path) -> None:
     data = frame(5, random=0.0, autoal=0.1, margin=0.05, kmeans=0.3)
     data = data[~(data["strategy"].eq("margin") & data["seed"].isin([1, 3]))]
