@@ -41,7 +41,6 @@ CHEAP = PLAIN[:10]
 FIVE = ("albl", "tailor", "autoal_paper", "autoal_released", "refine", "boss")
 """Choosers and presets that cost many queries or a search in each round."""
 SEEDS = dict.fromkeys(SEARCH, 20) | dict.fromkeys(FIVE, 5)
-SETS = ("trec6", "digits", "mpqa", "cifar10_jpeg", "banking77", "mnist")
 
 
 def seeds_of(setting: str) -> tuple[tuple[str, int], ...]:
@@ -52,7 +51,7 @@ def seeds_of(setting: str) -> tuple[tuple[str, int], ...]:
 
 SETTINGS = [
     Setting(name, (f"+experiment=foundation_study/{name}", "trainer=cpu"), PLAIN, tuple(range(10)), seeds_of(name))
-    for name in SETS
+    for name in report.SETS
 ]
 
 if __name__ == "__main__" and main(HERE, SETTINGS):

@@ -13,17 +13,11 @@ from tests.faults import lives
 
 METHODS = ("pseudo_label", "mean_teacher", "fixmatch", "flexmatch", "freematch", "softmatch")
 SIZES = (1, 2, 3)
-
-
-WORDS = (
-    "strategy=margin",
-    "trainer.precision=64-true",
-    "loop.n_rounds=1",
-    "loop.epochs=3",
-    "loop.steps_per_epoch=4",
-)
 # Batches of 8 and 16 and sums over three ranks: none of them divides.
-WORDS += ("loop.n_init=22", "training.ratio=2", "training.warmup=0.2")
+WORDS = (
+    *("strategy=margin", "trainer.precision=64-true", "training.ratio=2", "training.warmup=0.2"),
+    *("loop.n_init=22", "loop.n_rounds=1", "loop.epochs=3", "loop.steps_per_epoch=4"),
+)
 
 
 def assert_ranks_agree(cfgs: dict[str, dict[str, Any]], folder: Path) -> None:

@@ -196,7 +196,7 @@ class Coverage:
                         out[first:last] += part @ weight
                 out[low:high] += weights[first:last] @ k.sub_(cover[first:last, None]).clamp_(min=0)
         self.pairs += n * (n + 1) / 2
-        return self.rows.world.sum(out) * (1 + slack)
+        return out * (1 + slack)
 
     def effort(self, since: Tensor) -> Tensor:
         """Return what it costs to bring gains up to date by :meth:`losses`, as a share of :meth:`gains`.
