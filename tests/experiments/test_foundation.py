@@ -41,6 +41,12 @@ def fitted(x: Rows, y: Whole) -> LogisticRegression:
     return LogisticRegression(C=rows / (len(y) * L2), tol=1e-10, max_iter=20_000).fit(x, y)
 
 
+def undecided(peer: LogisticRegression, x: Rows) -> float:
+    """Return the share of samples whose class rounding and the optimiser's tolerance decide: the best two are close."""
+    best = np.sort(peer.predict_proba(x), 1)
+    return float(np.mean(best[:, -1] - best[:, -2] < 1e-3))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_the_head_is_as_accurate_as_scikit_learns(name: str, tmp_path: Path) -> None:
@@ -55,7 +61,8 @@ def test_the_head_is_as_accurate_as_scikit_learns(name: str, tmp_path: Path) -> 
         runner.run((*PROTOCOL, *data, f"loop.n_init={n}", "loop.n_rounds=0"), tmp_path / str(n))
         ids = bought(tmp_path / str(n))
         peer = fitted((x[ids] - mean) / std, y[ids])
-        assert accuracies(tmp_path / str(n))[0] == pytest.approx(peer.score((test - mean) / std, truth), abs=0.002)
+        off = accuracies(tmp_path / str(n))[0] - peer.score((test - mean) / std, truth)
+        assert abs(off) <= 0.002 + undecided(peer, (test - mean) / std) + 1e-9, f"{off:+.2%} with {n} labels"
 
 
 @pytest.mark.slow
