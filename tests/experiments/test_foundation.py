@@ -42,7 +42,7 @@ def fitted(x: Rows, y: Whole) -> LogisticRegression:
 
 
 def undecided(peer: LogisticRegression, x: Rows) -> float:
-    """Return the share of samples whose class rounding and the optimiser's tolerance decide: the best two are close."""
+    """Return the share of samples whose class rounding and the tolerance decide: the best two are that close."""
     best = np.sort(peer.predict_proba(x), 1)
     return float(np.mean(best[:, -1] - best[:, -2] < 1e-3))
 
