@@ -36,6 +36,10 @@ MNIST = Setting(
             "uncertaingcn": ("strategy.subset=2000",),
             "coregcn": ("strategy.subset=2000",),
             "boss": ("strategy.batches=10",),
+            # A tenth of the steps, of the label configurations; a fifth of the targets.
+            "activeft": ("strategy.steps=30",),
+            "batchbald": ("strategy.configurations=100",),
+            "epig": ("strategy.n_targets=100",),
             # Of 60,000 samples 10,000 stand for the pool, as for autoal by default.
             **dict.fromkeys(
                 ("maxherding", "uherding", "wide_herding", "facility_location"), ("strategy.targets=10000",)

@@ -12,7 +12,7 @@ from all: the changes are kept in a log as long as reading them is cheaper than 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -27,6 +27,8 @@ _SUM = 128
 """Error of a sum within a block, in units of the type's resolution."""
 _COLUMNS = 1024
 """Candidates whose gains are evaluated together."""
+_READ = 8192
+"""Changes of M that are read together."""
 
 
 def _width(centres: Tensor) -> int:
@@ -103,6 +105,20 @@ class _Change(NamedTuple):
     before: Tensor
     after: Tensor
     everywhere: int
+
+
+def _together(changes: Sequence[_Change]) -> Iterator[list[tuple[int, _Change]]]:
+    """Yield changes with their places, in parts of about ``_READ`` targets."""
+    part: list[tuple[int, _Change]] = []
+    size = 0
+    for place, change in enumerate(changes):
+        part.append((place, change))
+        size += change.targets.numel()
+        if size >= _READ:
+            yield part
+            part, size = [], 0
+    if size:
+        yield part
 
 
 class Coverage:
@@ -228,14 +244,15 @@ class Coverage:
         self.pairs += float(sum(c.everywhere for c in changes) * index.numel())
         out = torch.zeros(index.numel(), dtype=torch.float64, device=self.x.device)
         c, right = self.rows.take(index, dtype)
-        if changes:
-            which = torch.cat([change.targets for change in changes])
-            before = torch.cat([change.before for change in changes]).to(dtype)
-            after = torch.cat([change.after for change in changes]).to(dtype)
-            counts = torch.tensor([change.targets.numel() for change in changes])
-            when = torch.arange(oldest, self.picks).repeat_interleave(counts).to(since.device)
+        mixed = bool((since > oldest).any())
+        for part in _together(changes):
+            which = torch.cat([change.targets for _, change in part])
+            before = torch.cat([change.before for _, change in part]).to(dtype)
+            after = torch.cat([change.after for _, change in part]).to(dtype)
+            counts = torch.tensor([change.targets.numel() for _, change in part])
+            picks = torch.tensor([place for place, _ in part], dtype=since.dtype)
+            when = picks.repeat_interleave(counts).to(since.device) + oldest
             weights = self.weights[which].to(dtype)
-            mixed = bool((since > oldest).any())
             for low, high in row_blocks(which.numel(), _width(c), self.x.device):
                 b, left = self._targets(which[low:high], dtype)
                 k = self.kernel.of(b @ c.T, left[:, None], right, -share)
@@ -268,7 +285,7 @@ class Coverage:
         targets, before, after = targets[up], before[up], value[up]
         self.covered[targets] = after
         self.picks += 1
-        self._remember(targets, before, after)
+        self._remember(targets.int(), before, after)
 
     def _targets(self, which: slice | Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return some targets as unit vectors and their squared norms."""

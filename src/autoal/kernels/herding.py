@@ -135,11 +135,11 @@ def sharded_herding(
     factor = _target_weights(weights, n_rows).to(mine.device)
     rows = Rows(mine, n_rows, world, normalise)
     places, log = _choose_targets(n_rows, targets, generator)
-    own = world.shard(torch.arange(n_rows))
     if places is None:
         cover = Coverage(rows, chosen, world.shard(factor), None, n_rows)
     else:
-        here = (torch.isin(own, places)).nonzero().squeeze(1).to(mine.device)
+        own = world.shard(torch.arange(n_rows))
+        here = torch.isin(own, places).nonzero().squeeze(1).to(mine.device)
         cover = Coverage(rows, chosen, world.shard(factor)[here], here, places.numel())
     if labelled is not None and labelled.shape[0] > 0:
         check_matrix("labelled", labelled, columns=mine.shape[1])

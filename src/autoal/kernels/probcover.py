@@ -21,6 +21,39 @@ _STRICT = 1 - 1e-12
 _SMALLEST = 1e-6
 
 
+class Part:
+    """Some rows of a pool, ready to be compared.
+
+    Args:
+        rows: The pool.
+        index: ``(m,)`` which.
+        length: ``rows.lengths(rows.mine)``, where rows are divided by it.
+    """
+
+    def __init__(self, rows: Rows, index: Tensor, length: Tensor | None) -> None:
+        self.rows = rows
+        self.raw = rows.mine[index]
+        self.length = None if length is None else length[index]
+        self.unit, self.squared = rows.unit(self.raw, rows.dtype, self.length)
+
+    def exact(self, some: Tensor) -> Tensor:
+        """Return some of them in float64."""
+        length = None if self.length is None else self.length[some]
+        return self.rows.unit(self.raw[some], torch.float64, length)[0]
+
+    def within(self, other: Part, radius: float) -> Tensor:
+        """Tell which pairs are nearer than a radius, ``(m, other m)`` bool, as float64 differences tell it."""
+        limit = radius**2
+        above = torch.addmm(other.squared - limit, self.unit, other.unit.T, alpha=-2).add_(self.squared[:, None])
+        near = above < 0
+        largest = float(self.squared.max()) + float(other.squared.max())
+        pairs = (above.abs_() <= 2 * rounding(self.unit.dtype) * largest + 1e-6 * limit).nonzero()
+        for low, high in row_blocks(pairs.shape[0], 4 * self.unit.shape[1], above.device):
+            i, j = pairs[low:high].unbind(1)
+            near[i, j] = (self.exact(i) - other.exact(j)).square_().sum(1) < limit * _STRICT
+        return near
+
+
 class Balls:
     """How many uncovered rows lie within a radius of each row, kept as balls are taken.
 
@@ -40,6 +73,7 @@ class Balls:
     def __init__(self, rows: Rows, radius: float, covered: Tensor) -> None:
         self.rows = rows
         self.radius = radius
+        self.length = rows.lengths(rows.mine) if rows.normalise else None
         self.covered = covered.clone()
         self.degree = self._count((~covered).nonzero().squeeze(1))
 
@@ -60,41 +94,21 @@ class Balls:
         return int(new.numel())
 
     def _count(self, targets: Tensor) -> Tensor:
-        """Count, for every row, the targets within the radius, ``(N,)`` int64."""
+        """Count, for every row, the targets within the radius, ``(N,)`` int64; each pair is looked at once."""
         out = torch.zeros(self.rows.n, dtype=torch.int64, device=targets.device)
+        other = torch.ones(self.rows.n, dtype=torch.bool, device=targets.device)
+        other[targets] = False
+        others = other.nonzero().squeeze(1)
         for first in range(0, targets.numel(), _CHUNK):
-            part = targets[first : first + _CHUNK]
-            c = self.rows.unit(self.rows.mine[part], self.rows.dtype)
-            for low, high in row_blocks(self.rows.n, max(c[0].shape), targets.device):
-                near = within(self.rows, torch.arange(low, high, device=part.device), part, self.radius, c)
-                out[low:high] += near.sum(1)
+            part, later = targets[first : first + _CHUNK], targets[first + _CHUNK :]
+            right = Part(self.rows, part, self.length)
+            for left in (part, later, others):
+                for low, high in row_blocks(left.numel(), max(part.numel(), self.rows.mine.shape[1]), part.device):
+                    near = Part(self.rows, left[low:high], self.length).within(right, self.radius)
+                    out[left[low:high]] += near.sum(1)
+                    if left is later:
+                        out[part] += near.sum(0)
         return out
-
-
-def within(
-    rows: Rows, left: Tensor, right: Tensor, radius: float, columns: tuple[Tensor, Tensor] | None = None
-) -> Tensor:
-    """Tell which pairs of rows are nearer than a radius, ``(l, r)`` bool, as float64 differences tell it.
-
-    Args:
-        rows: The pool.
-        left: ``(l,)`` rows.
-        right: ``(r,)`` rows.
-        radius: The radius; equal distances are outside.
-        columns: ``rows.unit`` of the right rows in the computing type, if it is at hand.
-    """
-    b, b2 = rows.unit(rows.mine[left], rows.dtype)
-    c, c2 = rows.unit(rows.mine[right], rows.dtype) if columns is None else columns
-    limit = radius**2
-    above = (b @ c.T).mul_(-2).add_(c2).add_(b2[:, None]).sub_(limit)
-    near = above < 0
-    doubtful = above.abs_() <= 2 * rounding(rows.dtype) * (float(b2.max()) + float(c2.max())) + 1e-6 * limit
-    pairs = doubtful.nonzero()
-    for low, high in row_blocks(pairs.shape[0], 4 * c.shape[1], left.device):
-        i, j = pairs[low:high].unbind(1)
-        x, y = (rows.unit(rows.mine[side], torch.float64)[0] for side in (left[i], right[j]))
-        near[i, j] = (x - y).square_().sum(1) < limit * _STRICT
-    return near
 
 
 @full_precision()
@@ -239,16 +253,17 @@ def _nearest_other(rows: Rows, clusters: Tensor) -> tuple[Tensor, float]:
     """
     order = torch.argsort(clusters, stable=True)
     sorted_ = clusters[order]
+    length = rows.lengths(rows.mine)[order] if rows.normalise else None
     best = torch.full((rows.n,), torch.inf, dtype=rows.dtype, device=rows.device)
     largest = 0.0
     for first in range(0, rows.n, _CHUNK):
         mine = order[first : first + _CHUNK]
-        c, c2 = rows.unit(rows.mine[mine], rows.dtype)
+        c, c2 = rows.unit(rows.mine[mine], rows.dtype, None if length is None else length[first : first + _CHUNK])
         mine_best = torch.full((mine.numel(),), torch.inf, dtype=rows.dtype, device=rows.device)
         largest = max(largest, float(c2.max()))
         for low, high in row_blocks(rows.n - first, max(c.shape), rows.device):
             low, high = low + first, high + first
-            b, b2 = rows.unit(rows.mine[order[low:high]], rows.dtype)
+            b, b2 = rows.unit(rows.mine[order[low:high]], rows.dtype, None if length is None else length[low:high])
             squared = (b @ c.T).mul_(-2).add_(c2).add_(b2[:, None])
             if int(sorted_[low]) <= int(sorted_[min(rows.n, first + _CHUNK) - 1]):
                 own = sorted_[low:high, None] == sorted_[first : first + _CHUNK]
