@@ -36,6 +36,8 @@ MNIST = Setting(
             "uncertaingcn": ("strategy.subset=2000",),
             "coregcn": ("strategy.subset=2000",),
             "boss": ("strategy.batches=10",),
+            # Two batches of each candidate in each of two passes, instead of eleven in each of five.
+            "refine": ("strategy.passes=2", "strategy.batches=18"),
             # A tenth of the steps, of the label configurations; a fifth of the targets.
             "activeft": ("strategy.steps=30",),
             "batchbald": ("strategy.configurations=100",),
