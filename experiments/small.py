@@ -53,6 +53,15 @@ MNIST = Setting(
 )
 
 
+RECENT = (
+    *("activeft", "bait", "batchbald", "boss", "cal", "clue", "cluster_margin", "dcom", "direct", "dropquery"),
+    *("epig", "facility_location", "falcun", "galaxy", "ldm_s", "maxherding", "noise_stability", "power"),
+    *("probcover", "refine", "selectal", "similar", "softmax_batch", "softrank_batch", "tcm", "typiclust"),
+    *("uherding", "wide_herding"),
+)
+"""Strategies since 2020 whose query batches are looked at."""
+
+
 def part(setting: Setting, names: Sequence[str]) -> Setting:
     """Return a setting with some of its strategies alone, and their options."""
     kept = [s for s in setting.strategies if (s if isinstance(s, str) else s[0]) in names]

@@ -12,28 +12,9 @@ from pathlib import Path
 from autoal.data.digits import Digits
 from experiments import tables
 from experiments.baselines_study import batches
-from experiments.small import DIGITS
+from experiments.small import DIGITS, RECENT
 
 HERE = Path(__file__).resolve().parent
-
-RECENT = (
-    *(
-        "activeft",
-        "bait",
-        "batchbald",
-        "boss",
-        "cal",
-        "clue",
-        "cluster_margin",
-        "dcom",
-        "direct",
-        "dropquery",
-        "epig",
-    ),
-    *("facility_location", "falcun", "galaxy", "ldm_s", "maxherding", "noise_stability", "power", "probcover"),
-    *("refine", "selectal", "similar", "softmax_batch", "softrank_batch", "tcm", "typiclust", "uherding"),
-    "wide_herding",
-)
 
 if __name__ == "__main__":
     batches.write(HERE, DIGITS, Digits(), RECENT, batches.arguments(__doc__ or ""))

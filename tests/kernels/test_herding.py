@@ -1,6 +1,7 @@
 """Herding picks what the plain greedy algorithm in float64 picks, whatever shortcut it takes."""
 
 import itertools
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -151,6 +152,11 @@ def test_bounds_in_float32_are_bounds(kernel, bandwidth):
 @given(st.data())
 def test_gains_and_losses_agree_with_the_definition(data):
     """Gains that are kept up to date by changes are those computed anew; bounds are never below."""
+    with mock.patch("autoal.kernels.coverage._READ", data.draw(st.sampled_from([1, 20, 8192]))):
+        _gains_and_losses_agree(data)
+
+
+def _gains_and_losses_agree(data):
     seed = data.draw(st.integers(0, 1000))
     kernel = data.draw(st.sampled_from(sorted(KERNELS)))
     dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
@@ -201,7 +207,7 @@ def _world():
     return World()
 
 
-@pytest.mark.parametrize("size", ["blocks", "firsts"])
+@pytest.mark.parametrize("size", ["blocks", "firsts", "parts"])
 def test_sizes_of_blocks_change_nothing(size, monkeypatch):
     import importlib
 
@@ -210,6 +216,8 @@ def test_sizes_of_blocks_change_nothing(size, monkeypatch):
     want = herding(x, 100, x[:5])
     if size == "blocks":
         monkeypatch.setattr("autoal.kernels.checks._BLOCK_BYTES", 4096)
+    elif size == "parts":
+        monkeypatch.setattr("autoal.kernels.coverage._READ", 3)
     else:
         module = importlib.import_module("autoal.kernels.herding")
         monkeypatch.setattr(module, "_FIRST", 3)

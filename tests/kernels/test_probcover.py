@@ -42,6 +42,19 @@ def test_identical_to_the_definition(radius, dtype, with_labelled):
     assert picks.score.tolist() == gains.tolist()
 
 
+@pytest.mark.parametrize("radius", [0.2, 0.6, 1.1])
+def test_identical_in_many_blocks(radius, monkeypatch):
+    """Rows of one chunk, later chunks and rows that are no targets are counted in three ways."""
+    monkeypatch.setattr(importlib.import_module("autoal.kernels.probcover"), "_CHUNK", 32)
+    monkeypatch.setattr("autoal.kernels.checks._BLOCK_BYTES", 2048)
+    x, labelled = clusters(300, 6, dtype=torch.float32), clusters(20, 6, seed=1, dtype=torch.float32)
+    x[200:250] = x[:50]
+    want, gains = plain_herding(x.double(), 100, labelled=labelled.double(), kernel="top_hat", h=radius)
+    picks = probcover(x, 100, radius, labelled)
+    assert picks.index.tolist() == want
+    assert picks.score.tolist() == gains.tolist()
+
+
 def test_it_is_herding_with_the_top_hat():
     x, labelled = clusters(500, 8, dtype=torch.float32), clusters(10, 8, seed=1, dtype=torch.float32)
     ours, other = probcover(x, 200, 0.7, labelled), herding(x, 200, labelled, bandwidth=0.7, kernel="top_hat")

@@ -80,11 +80,11 @@ class Balls:
     def take(self, row: int) -> int:
         """Cover the ball around a row; returns how many rows that newly covers."""
         open_ = (~self.covered).nonzero().squeeze(1)
-        c = self.rows.unit(self.rows.mine[row : row + 1], torch.float64)
+        centre = Part(self.rows, torch.tensor([row], device=open_.device), self.length)
         inside = torch.zeros(open_.numel(), dtype=torch.bool, device=open_.device)
-        for low, high in row_blocks(open_.numel(), 4 * c[0].shape[1], open_.device):
-            b = self.rows.unit(self.rows.mine[open_[low:high]], torch.float64)[0]
-            inside[low:high] = (b - c[0]).square_().sum(1) < self.radius**2 * _STRICT
+        for low, high in row_blocks(open_.numel(), 2 * self.rows.mine.shape[1], open_.device):
+            near = Part(self.rows, open_[low:high], self.length).within(centre, self.radius)
+            inside[low:high] = near.squeeze(1)
         new, left_over = open_[inside], open_[~inside]
         self.covered[new] = True
         if new.numel() <= left_over.numel():
