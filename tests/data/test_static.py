@@ -77,3 +77,19 @@ def test_a_damaged_card_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "f" / "features.json").write_text("{")
     with pytest.raises(AutoALError, match=r"cannot read .*features\.json"):
         load_static("f", images(), tmp_path, "tiny")
+
+
+def test_the_command_that_makes_missing_features_is_one_that_embed_takes(tmp_path: Path) -> None:
+    import argparse
+    import shlex
+
+    from autoal.commands import embed
+
+    with pytest.raises(AutoALError, match="make it with: autoal embed") as error:
+        load_static("f", images(), tmp_path, "digits")
+    words = shlex.split(str(error.value).partition("autoal embed ")[2])
+    parser = argparse.ArgumentParser()
+    embed.add_arguments(parser)
+    args = parser.parse_args(words)
+    config = embed._compose(args.dataset, args.options)
+    assert (config.dataset.name, config.backbone.model, str(args.out)) == ("digits", "resnet18", "f")

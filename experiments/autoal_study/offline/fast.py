@@ -53,13 +53,13 @@ class Herder:
     def __init__(self, unit: Tensor, labelled: Tensor, free: Tensor) -> None:
         self.d2 = (2 - 2 * unit[free] @ unit[free].T).clamp(min=0)
         self.known = (2 - 2 * unit[free] @ unit[labelled].T).clamp(min=0).amin(1)
+        self._kernels: dict[float, Tensor] = {}
 
     def pick(self, weights: Tensor, n: int, bandwidth: float, part: Tensor | None = None) -> Tensor:
         """Positions among the free rows; ``part`` restricts candidates and targets."""
-        d2, known, w = self.d2, self.known, weights.float()
+        known, w, k = self.known, weights.float(), self._kernel(bandwidth)
         if part is not None:
-            d2, known, w = d2[part][:, part], known[part], w[part]
-        k = torch.exp(d2 / -(bandwidth**2))
+            known, w, k = known[part], w[part], k[part][:, part]
         cover = torch.exp(known / -(bandwidth**2))
         gain = (k - cover).clamp_(min=0) @ w
         picked: list[int] = []
@@ -76,3 +76,9 @@ class Herder:
             fresh[top] = len(picked)
         found = torch.tensor(picked)
         return found if part is None else part[found]
+
+    def _kernel(self, bandwidth: float) -> Tensor:
+        """Return the kernel matrix of a bandwidth, made once."""
+        if bandwidth not in self._kernels:
+            self._kernels[bandwidth] = torch.exp(self.d2 / -(bandwidth**2))
+        return self._kernels[bandwidth]

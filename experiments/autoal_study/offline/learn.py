@@ -13,14 +13,16 @@ import argparse
 import csv
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.stats import kendalltau
 from torch import Tensor, nn
 
 from experiments.autoal_study.offline.evidence import CUES
+from experiments.autoal_study.offline.rehearse import KINDS
 from experiments.autoal_study.offline.states import ARMS, HERDING, THETAS, TILTS
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -38,16 +40,20 @@ class Table:
         state: ``(N, F)``.
         batch: ``(N, A, G)``.
         origin: ``(N,)`` names.
+        proxy: ``(N, J, HERDING)`` points that the rules gain in J proxy worlds; J may be 0.
+        alike: ``(N, J)`` how alike each world is to the real one.
     """
 
     gain: np.ndarray
     state: np.ndarray
     batch: np.ndarray
     origin: np.ndarray
+    proxy: np.ndarray
+    alike: np.ndarray
 
     def where(self, mask: np.ndarray) -> Table:
         """Return some of the states."""
-        return Table(self.gain[mask], self.state[mask], self.batch[mask], self.origin[mask])
+        return Table(*(getattr(self, field.name)[mask] for field in fields(self)))
 
     @property
     def mean(self) -> np.ndarray:
@@ -60,7 +66,7 @@ class Table:
 def load(paths: Sequence[Path]) -> Table:
     """Read the files of :mod:`.states`."""
     parts = [np.load(path) for path in paths]
-    return Table(*(np.concatenate([part[key] for part in parts]) for key in ("gain", "state", "batch", "origin")))
+    return Table(*(np.concatenate([part[field.name] for part in parts]) for field in fields(Table)))
 
 
 def by_origin(values: np.ndarray, origin: np.ndarray) -> np.ndarray:
@@ -218,6 +224,51 @@ def by_worth(least: float) -> Policy:
     return policy
 
 
+def proxy_gain(table: Table, kinds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean gain of each rule over the worlds of some kinds, against the grid's mean, and its error.
+
+    Returns:
+        Both ``(N, HERDING)``.
+    """
+    part = np.isin(np.arange(table.proxy.shape[1]) % len(KINDS), kinds)
+    gain = table.proxy[:, part] - table.proxy[:, part].mean(2, keepdims=True)
+    weight = table.alike[:, part, None] + 1e-9
+    weight = weight / weight.sum(1, keepdims=True)
+    mean = (weight * gain).sum(1)
+    error = np.sqrt((weight**2 * (gain - mean[:, None]) ** 2).sum(1))
+    return mean, error
+
+
+def rehearsal(cautious: bool, kinds: Sequence[int] = (0, 1, 2)) -> Policy:
+    """Take the rule that gains most in the proxy worlds; if cautious, only where that is sure, else the fixed one.
+
+    Sure: the gain over the fixed rule, shrunk by its error, is above 1.28 errors.
+    """
+
+    def policy(seen: Table, unseen: Table) -> np.ndarray:
+        mean, error = proxy_gain(unseen, kinds)
+        rows, best, base = np.arange(len(mean)), mean.argmax(1), fixed(seen)
+        if not cautious:
+            return np.asarray(best)
+        more = mean[rows, best] - mean[:, base]
+        noise = np.hypot(error[rows, best], error[:, base])
+        shrunk = more * np.clip(1 - (noise / np.maximum(more, 1e-9)) ** 2, 0, None)
+        return np.where(shrunk > 1.28 * noise, best, base)
+
+    return policy
+
+
+def concordance(table: Table) -> list[str]:
+    """Kendall's tau between what the worlds say of the rules and what is true, by kind, mean over origins."""
+    lines = []
+    for name, kinds in [(k, (i,)) for i, k in enumerate(KINDS)] + [("all", tuple(range(len(KINDS))))]:
+        said = proxy_gain(table, kinds)[0]
+        tau = [float(kendalltau(a, b).statistic) for a, b in zip(said, table.mean[:, :HERDING], strict=True)]
+        means = by_origin(np.nan_to_num(np.array(tau)), table.origin)
+        lines.append(f"tau, {name}: {means.mean():+.2f} +- {means.std(ddof=1) / math.sqrt(len(means)):.2f}")
+    return lines
+
+
 VISIBLE, ALL = slice(0, 18), slice(0, 22)
 WHOLE = len(ARMS)
 IDEAS: dict[str, tuple[Policy, int]] = {
@@ -227,6 +278,9 @@ IDEAS: dict[str, tuple[Policy, int]] = {
     "b: ranker of 16 units, grid": (ranker(16, HERDING), HERDING),
     "b: ranker of 16 units, all batches": (ranker(16, WHOLE), WHOLE),
     **{f"c: worth above {t:g}": (by_worth(t), HERDING) for t in (0.2, 0.4)},
+    "c: rehearsal": (rehearsal(False), HERDING),
+    "c: rehearsal, where it is sure": (rehearsal(True), HERDING),
+    **{f"c: rehearsal, {kind} only": (rehearsal(False, (k,)), HERDING) for k, kind in enumerate(KINDS)},
     "d: SearchNet with worth, anchor 0.3": (search_net(ALL, 0.3), HERDING),
     "d: ridge with worth, penalty 1": (ridge(ALL, 1.0), HERDING),
 }
@@ -318,6 +372,8 @@ def main() -> None:
     print(f"{len(table.origin)} states, {len(np.unique(table.origin))} origins")
     write(args.results / "one_step_rules.csv", rules(table))
     write(args.results / "one_step_ideas.csv", judge(table))
+    if table.proxy.shape[1]:
+        print(*concordance(table), sep="\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ python -m experiments.autoal_study.offline.states --features FOLDER --mnist FOLD
 Each origin gives so many tasks: sub-pools, class subsets, projections, long tails, noise. On each, a trajectory is
 made by random rules; at some of its rounds the batch of every rule of the grid, and of rules asked on random
 sub-pools, is labelled, the head is trained on it to its optimum, and its accuracy on all other samples is taken,
-on two halves that are fixed per task: an oracle chooses on one and is scored on the other. One thread.
+on two halves that are fixed per task: an oracle chooses on one and is scored on the other. With --worlds J every
+rule is also rehearsed on J proxy worlds of each state. One thread.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from autoal.rng import generator
 from experiments.autoal_study.offline import worlds
 from experiments.autoal_study.offline.evidence import Views, describe, features, rank, views
 from experiments.autoal_study.offline.fast import Herder, heads, logits
+from experiments.autoal_study.offline.rehearse import rehearse
 from experiments.autoal_study.offline.simulate import L2, State, new_net
 from experiments.autoal_study.offline.worlds import World
 
@@ -42,11 +44,14 @@ ARMS = (
     *OTHERS,
     *(f"subpool {k}" for k in range(SUBPOOLS)),
 )
-HERDING = len(THETAS) + len(TILTS)
+RULES = (*((a, c, None) for a, c in THETAS), *((1.0, 3.0, name) for name in TILTS))
+"""Exponent, scale and tilt of every setting of herding."""
+HERDING = len(RULES)
 """The first arms of :data:`ARMS`, among which AutoAL's parameters choose."""
 AT = (0, 2, 5, 9)
 """Rounds at which arms are compared."""
 FIRST_SEED = 1000
+KEPT = ("state", "batch", "gain", "proxy", "alike")
 
 
 def herd(
@@ -105,8 +110,8 @@ def covered(v: Views, rows: Tensor) -> tuple[float, float]:
     return float(gain.mean()), float((gain * v.unsure).sum() / v.unsure.sum().clamp(min=1e-12))
 
 
-def measure(state: State, n: int, half: Tensor, draw: torch.Generator) -> dict[str, np.ndarray]:
-    """Features of a state, features of each arm's batch, and its gain in points on both halves."""
+def measure(state: State, n: int, half: Tensor, draw: torch.Generator, count: int = 0) -> dict[str, np.ndarray]:
+    """Features of a state and of each arm's batch, its gain in points on both halves, and in ``count`` worlds."""
     targets = state.world.y[state.labelled]
     temperature = crossfit_temperature(
         state.world.x[state.labelled], targets, state.world.classes, generator(state.seed, "t", state.round)
@@ -125,10 +130,12 @@ def measure(state: State, n: int, half: Tensor, draw: torch.Generator) -> dict[s
     gains = (score[1:] - score[:1]).numpy()
     about = [list(describe(state, v, b, *covered(v, b)).values()) for b in chosen]
     seen = features(state, v, temperature, n)
-    return {"gain": gains, "batch": np.array(about), "state": np.array(list(seen.values()))}
+    found = {"gain": gains, "batch": np.array(about), "state": np.array(list(seen.values()))}
+    proxy = rehearse(state, v, n, RULES, temperature, count, generator(state.seed, "worlds", state.round))
+    return found | {"proxy": proxy.gain, "alike": proxy.alike}
 
 
-def task(make: Callable[[int], World], seed: int, plain: bool) -> list[dict[str, np.ndarray]]:
+def task(make: Callable[[int], World], seed: int, plain: bool, count: int = 0) -> list[dict[str, np.ndarray]]:
     """Measure a task's states along a trajectory of random rules."""
     rng = np.random.default_rng([seed, 7])
     world = make(seed)
@@ -146,7 +153,7 @@ def task(make: Callable[[int], World], seed: int, plain: bool) -> list[dict[str,
         if len(state.free) < 3 * n:
             break
         if round_ in AT:
-            out.append(measure(state, n, half, draw))
+            out.append(measure(state, n, half, draw, count))
         a, c = THETAS[int(rng.integers(len(THETAS)))]
         v = views(state, 1.0)
         if rng.random() < 0.7:
@@ -176,6 +183,7 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, help="folder of the IDX files")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tasks", type=int, default=18, help="per origin")
+    parser.add_argument("--worlds", type=int, default=0, help="proxy worlds per state")
     parser.add_argument("--first", type=int, default=0, help="go on from this task; learn takes several files")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -187,18 +195,13 @@ def main() -> None:
     made = makers(args.features, args.mnist)
     for k in range(args.first, args.tasks):
         for i, (origin, maker) in enumerate(made.items()):
-            found = task(maker, FIRST_SEED + 100 * k + i, plain=k < 2 and origin != "banking77")
+            found = task(maker, FIRST_SEED + 100 * k + i, k < 2 and origin != "banking77", args.worlds)
             rows += found
             names += [origin] * len(found)
             numbers += [k] * len(found)
-        np.savez_compressed(
-            args.out,
-            origin=np.array(names),
-            task=np.array(numbers),
-            state=np.stack([r["state"] for r in rows]),
-            batch=np.stack([r["batch"] for r in rows]),
-            gain=np.stack([r["gain"] for r in rows]),
-        )
+        arrays = {key: np.stack([r[key] for r in rows]) for key in KEPT}
+        arrays |= {"origin": np.array(names), "task": np.array(numbers)}
+        np.savez_compressed(args.out, allow_pickle=False, **arrays)
         print(f"{k + 1}/{args.tasks}: {len(rows)} states, {time.process_time() - begin:.0f} s of CPU", flush=True)
 
 

@@ -24,12 +24,19 @@ from experiments.autoal_study.offline import worlds
 from experiments.autoal_study.offline.evidence import features, views
 from experiments.autoal_study.offline.learn import RESULTS, VISIBLE, Table, fixed, load, ridge
 from experiments.autoal_study.offline.simulate import accuracy
-from experiments.autoal_study.offline.states import ARMS, THETAS, TILTS, herd, herder_of, makers, trained
+from experiments.autoal_study.offline.states import ARMS, HERDING, THETAS, TILTS, herd, herder_of, makers, trained
 from experiments.autoal_study.offline.worlds import World
 
 FIRST_SEED = 300
 RULES = ("learnt", "fixed", "prior", "uherding")
-UNMEASURED = Table(np.zeros((1, len(ARMS), 2)), np.zeros((1, 22)), np.zeros((1, len(ARMS), 1)), np.array(["?"]))
+UNMEASURED = Table(
+    np.zeros((1, len(ARMS), 2)),
+    np.zeros((1, 22)),
+    np.zeros((1, len(ARMS), 1)),
+    np.array(["?"]),
+    np.zeros((1, 0, HERDING)),
+    np.zeros((1, 0)),
+)
 PRIOR, UHERDING = ARMS.index("tilt unsure"), THETAS.index((1.0, 1.0))
 
 

@@ -66,7 +66,8 @@ def load_static(folder: str | None, train: Split, root: Path, name: str) -> Stat
     place = place if place.exists() else root / place
     file = place / "train_features.npy" if place.is_dir() else place
     if not file.is_file():
-        raise AutoALError(f"features={folder}: no {file}; make it with: autoal embed {name} --out {folder}")
+        words = f"{name} backbone=torchvision backbone.model=resnet18 backbone.pretrained=true --out {folder}"
+        raise AutoALError(f"features={folder}: no {file}; make it with: autoal embed {words}")
     check_finished(file.parent)
     array = open_array(file)
     if array.ndim != 2 or array.dtype.kind != "f":
