@@ -10,20 +10,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from autoal.analysis.stats import Comparison, compare, paired
 from experiments import tables
+from experiments.foundation_study.report import PARTS, lifts, third
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "does_the_search_pay.md"
 PAIRS = (
     *(("autoal", "random"), ("autoal", "mean candidate"), ("autoal", "best candidate")),
     *(("autoal", "uherding"), ("autoal", "maxherding"), ("autoal", "bait"), ("autoal", "typiclust")),
-    *(("autoal", "alfamix"), ("autoal", "badge"), ("autoal", "diverse_minibatch"), ("autoal", "refine")),
+    *(("autoal", "alfamix"), ("autoal", "badge"), ("autoal", "diverse_minibatch"), ("autoal", "tcm")),
+    *(("autoal", "refine"), ("autoal", "refine_control"), ("autoal", "albl"), ("autoal", "tailor")),
     *(("autoal", "wide_herding"), ("autoal", "autoal_equal"), ("autoal", "fixed_kmeans")),
-    *(("learnt_herding", "autoal"), ("autoal_search", "fixed_kmeans")),
+    *(("learnt_herding", "autoal"), ("autoal_search", "fixed_kmeans"), ("autoal", "autoal_search")),
+    *(("autoal", "autoal_paper"), ("autoal", "autoal_released"), ("boss", "autoal")),
 )
-"""What is compared; a pair that no set has is left out."""
+"""What is compared; a pair that no set has is left out. The last is a ceiling: BoSS reads the truth."""
 
 
 def areas(study: Path, name: str) -> tables.Values:
@@ -32,7 +36,7 @@ def areas(study: Path, name: str) -> tables.Values:
     frame = tables.load(study.parent / folder, setting)
     if frame is None:
         return {}
-    area = {arm: runs for arm, runs in tables.areas(frame).items() if arm not in tables.CEILINGS}
+    area = tables.areas(frame)
     candidates = [area[c] for c in tables.CANDIDATES if c in area]
     if len(candidates) == len(tables.CANDIDATES):
         seeds = set.intersection(*(set(runs) for runs in candidates))
@@ -54,7 +58,8 @@ def bars(study: Path, *names: str) -> str:
         there = [result for result in found.values() if result is not None]
         if there:
             shown = ["" if r is None else tables.points(r) for r in found.values()]
-            rows.append([f"{first} − {second}", *shown, _over(there)])
+            mark = " (ceiling)" if first in tables.CEILINGS else ""
+            rows.append([f"{first}{mark} − {second}", *shown, _over(there)])
     head = ("AUBC difference", *(_title(name, area) for name, area in sets.items()), "mean of the sets")
     return tables.markdown(head, rows) + "\n\n" + "\n".join(_verdicts(sets))
 
@@ -127,9 +132,43 @@ def _share(area: tables.Values, rival: str) -> float:
     return float(np.mean([0.5 + 0.5 * np.sign(a - b) for a, b in zip(first, second, strict=True)]))
 
 
+def phases(study: Path, *names: str) -> str:
+    """Differences to the default by third of the budget, and in which share of seeds and budgets it is ahead.
+
+    Sets are the units: the mean over those that have the rival, its standard error, and how many.
+    """
+    frames: dict[str, pd.DataFrame] = {}
+    for name in names:
+        folder, _, setting = name.rpartition("/")
+        frame = tables.load(study.parent / folder, setting)
+        if frame is not None and "autoal" in set(frame["strategy"]):
+            frames[name] = frame
+    parts = [[tables.each_run(frame, third(i)) for i in range(len(PARTS))] for frame in frames.values()]
+    rows = []
+    for rival in dict.fromkeys(second for first, second in PAIRS if first == "autoal"):
+        here = [own for own in parts if set(own[0].get(rival, ())) & set(own[0]["autoal"])]
+        if not here:
+            continue
+        cells = [_over([tables.difference(own[i], "autoal", rival) for own in here]) for i in range(len(PARTS))]
+        share = [_ahead(frame, rival) for frame in frames.values() if rival in set(frame["strategy"])]
+        rows.append([f"autoal − {rival}", *cells, f"{100 * float(np.mean(share)):.0f}"])
+    return tables.markdown(("difference", *(f"{part} budget" for part in PARTS), "ahead, %"), rows)
+
+
+def _ahead(frame: pd.DataFrame, rival: str) -> float:
+    """Return the share of common seeds and budgets after the first at which the default is ahead; ties half."""
+    table = frame[frame["round"] > 0].pivot_table(index=["seed", "round"], columns="strategy", values="test_acc")
+    both = table[["autoal", rival]].dropna()
+    return float(np.mean(0.5 + 0.5 * np.sign(both["autoal"] - both[rival])))
+
+
+KINDS = {"phases_of_rivals": phases, "bars": bars, "regimes": lifts}
+"""The page's tables."""
+
+
 def main() -> None:
     """Rewrite the page's tables."""
-    changed = tables.update(PAGE, HERE, bars=bars)
+    changed = tables.update(PAGE, HERE, **KINDS)
     print(f"{PAGE.name} {'rewritten' if changed else 'is up to date'}")
 
 

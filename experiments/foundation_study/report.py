@@ -62,7 +62,7 @@ def thirds(study: Path, *names: str) -> str:
     frames = loaded(study, names)
     lift: dict[str, list[list[float]]] = {}
     for frame in frames.values():
-        parts = [tables.each_run(frame, _third(i)) for i in range(len(PARTS))]
+        parts = [tables.each_run(frame, third(i)) for i in range(len(PARTS))]
         for strategy in parts[0]:
             lift.setdefault(strategy, []).append(
                 [tables.difference(part, strategy, "random").mean for part in parts]
@@ -73,7 +73,8 @@ def thirds(study: Path, *names: str) -> str:
     return tables.markdown(("strategy", *(f"{part} budget" for part in PARTS)), body)
 
 
-def _third(part: int) -> Callable[[pd.DataFrame], float]:
+def third(part: int) -> Callable[[pd.DataFrame], float]:
+    """Return what measures a run in the low (0), the middle (1) or the high (2) third of its budgets."""
     return lambda run: budget_thirds(run["test_acc"])[part]
 
 

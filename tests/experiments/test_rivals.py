@@ -34,8 +34,23 @@ def test_bars_are_read_from_the_runs(tmp_path: Path) -> None:
     assert "(iii)" not in said, "nobody has learnt anything here"
 
 
+def test_phases_are_means_over_the_sets_that_have_the_rival(tmp_path: Path) -> None:
+    for name, gap in (("a", 0.04), ("b", 0.08)):
+        path = tmp_path / name / "results" / f"{name}.csv"
+        path.parent.mkdir(parents=True)
+        lines = ["setting,strategy,seed,recipe,round,n_labeled,test_acc"]
+        for seed in range(2):
+            for round_ in range(3):
+                lines.append(f"{name},random,{seed},r,{round_},{10 + round_},0.5")
+                # Level at first; ahead by the gap in the middle, behind by half of it at the end.
+                acc = (0.5, 0.5 + gap, 0.5 - gap / 2)[round_]
+                lines.append(f"{name},autoal,{seed},r,{round_},{10 + round_},{acc}")
+        path.write_text("\n".join(lines) + "\n")
+    said = rivals.phases(tmp_path / "autoal_study", "a/a", "b/b", "b/missing")
+    assert "| autoal − random | +0.00 ± 0.00 (2) | +6.00 ± 2.00 (2) | -3.00 ± 1.00 (2) | 50 |" in said
+    assert "uherding" not in said
+
+
 def test_the_page_has_the_tables_of_todays_results() -> None:
     text = rivals.PAGE.read_text(encoding="utf-8")
-    assert tables.rewrite(text, rivals.HERE, {"bars": rivals.bars}) == text, (
-        "python -m experiments.autoal_study.rivals"
-    )
+    assert tables.rewrite(text, rivals.HERE, rivals.KINDS) == text, "python -m experiments.autoal_study.rivals"
