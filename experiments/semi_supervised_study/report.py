@@ -77,6 +77,29 @@ def pays() -> str:
     return markdown(head, rows) if rows else "No curves yet."
 
 
+def views() -> str:
+    """Noise against cached views: areas of random samples, and what the default's choice adds."""
+    base = load(HERE, "cifar10_views_supervised")
+    if base is None:
+        return "No run with cached views yet."
+    plain = areas(base)
+    rows = [["supervised", "", *_line(plain), "", ""]]
+    for training in TRAININGS[1:]:
+        kinds = {kind: load(HERE, f"cifar10_views_{training}_{kind}") for kind in ("noise", "cached")}
+        values = {kind: areas(frame) for kind, frame in kinds.items() if frame is not None}
+        for kind, found in values.items():
+            shaken = values.get("noise", {}).get("random", {}) if kind == "cached" else {}
+            gains = [_difference(found["random"], other) for other in (plain["random"], shaken)]
+            rows.append([training, kind, *_line(found), *gains])
+    head = ["training", "views", "seeds", "random", "autoal - random", "random - supervised", "cached - noise"]
+    return markdown(head, rows)
+
+
+def _line(found: Values) -> list[str]:
+    random = found["random"]
+    return [str(len(random)), percent(random), _difference(found.get("autoal", {}), random)]
+
+
 def _difference(own: dict[int, float], other: dict[int, float]) -> str:
     return points(compare(*paired(own, other), resamples=0)) if set(own) & set(other) else ""
 
@@ -89,6 +112,7 @@ def _each(name: str, number: Callable[..., Values]) -> dict[str, Values]:
 TABLES = {
     "digits_40": lambda: start("digits"),
     "pays": pays,
+    "views": views,
     **{name: partial(study, name) for name in CURVES},
 }
 

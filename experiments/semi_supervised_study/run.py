@@ -7,6 +7,7 @@ python -m experiments.semi_supervised_study.run --collect                       
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from autoal.run.study import main
@@ -29,6 +30,14 @@ TRAININGS = {
 # Half a standard deviation of features that are not standardised: theirs is 2 in the mean.
 NOISE = ("training.strong=[{_target_: autoal.data.noise.FeatureNoise, std: 1.0, drop: 0.2}]",)
 
+# Half a standard deviation of standardised features, although the folder has views.
+SHAKEN = (
+    "training.strong=[{_target_: autoal.data.noise.FeatureNoise, std: 0.5, drop: 0.2}]",
+    "training.weak=[]",
+)
+FEWER = ("training.ratio=3",)
+"""Unlabelled samples per labelled one, where a step of seven times as many takes a CPU a second."""
+
 
 def setting(name: str, training: str, strategies: Strategies, seeds: int, views: tuple[str, ...] = ()) -> Setting:
     """Make the setting of a data set and a training.
@@ -38,7 +47,7 @@ def setting(name: str, training: str, strategies: Strategies, seeds: int, views:
         training: A key of :data:`TRAININGS`.
         strategies: Who chooses the samples.
         seeds: How many.
-        views: Overrides that say how unlabelled samples are changed.
+        views: Overrides that say how unlabelled samples are changed, or how many there are.
     """
     words = (f"+experiment=semi_supervised_study/{name}", "trainer=cpu", *TRAININGS[training])
     if training != "supervised":
@@ -46,11 +55,20 @@ def setting(name: str, training: str, strategies: Strategies, seeds: int, views:
     return Setting(f"{name}_{training}", words, strategies, CLAIMS[:seeds])
 
 
+def of_views(training: str, kind: str, views: tuple[str, ...] = ()) -> Setting:
+    """Make a setting of the comparison of cached views with noise, at random and by the default."""
+    made = setting("cifar10_views", training, ("random", "autoal"), 5, views)
+    return replace(made, name=f"cifar10_views_{kind}")
+
+
 SETTINGS = [
     *(setting("digits_40", training, ("random",), 10) for training in TRAININGS),
     *(setting("digits", training, STRATEGIES, 5) for training in TRAININGS),
     *(setting("cifar10_features", training, STRATEGIES, 5, NOISE) for training in TRAININGS),
-    *(setting("mnist", training, STRATEGIES, 5) for training in TRAININGS),
+    of_views("supervised", "supervised"),
+    *(of_views(training, f"{training}_noise", SHAKEN) for training in ("fixmatch", "freematch")),
+    *(of_views(training, f"{training}_cached") for training in ("fixmatch", "freematch")),
+    *(setting("mnist", training, STRATEGIES, 5, FEWER) for training in TRAININGS),
 ]
 
 if __name__ == "__main__" and main(HERE, SETTINGS):

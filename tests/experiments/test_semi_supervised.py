@@ -76,3 +76,26 @@ def test_a_picture_is_of_the_seeds_that_all_have(study: Path) -> None:
     late = pd.concat([frames["fixmatch"], frames["fixmatch"].iloc[:3].assign(seed=12, test_acc=0.1)])
     curves.draw(frames | {"fixmatch": late}, study / "late.png")
     assert (study / "late.png").read_bytes() == (study / "both.png").read_bytes()
+
+
+def test_cached_views_are_compared_with_noise_and_with_supervised_training(study: Path) -> None:
+    assert report.views() == "No run with cached views yet."
+    for name, acc in {"supervised": 0.5, "fixmatch_noise": 0.6, "fixmatch_cached": 0.68}.items():
+        rows = [
+            {
+                "strategy": s,
+                "seed": seed,
+                "recipe": "0a",
+                "round": i,
+                "n_labeled": 40 + 40 * i,
+                "test_acc": acc + g,
+            }
+            for s, g in {"random": 0.0, "autoal": 0.02}.items()
+            for seed in (10, 11)
+            for i in range(3)
+        ]
+        pd.DataFrame(rows).to_csv(study / "results" / f"cifar10_views_{name}.csv", index=False)
+    lines = [line.strip("| ").split(" | ") for line in report.views().splitlines()[2:]]
+    gain = "+2.00 [+2.00, +2.00]"
+    assert lines[1] == ["fixmatch", "noise", "2", "60.00 ± 0.00", gain, "+10.00 [+10.00, +10.00]"]
+    assert lines[2][3:] == ["68.00 ± 0.00", gain, "+18.00 [+18.00, +18.00]", "+8.00 [+8.00, +8.00]"]
