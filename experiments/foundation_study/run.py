@@ -29,8 +29,12 @@ PLAIN: tuple[str | tuple[str, ...], ...] = (
     *("least_confidence_mc", "margin_mc", "entropy_mc", "batchbald", "epig"),
     *("softrank_batch", "noise_stability", "ldm_s", "kcenter_pca", "ddu"),
     *("albl", "tailor", "autoal_paper", "autoal_released", "refine"),
+    # The control of refine: its last step on as many samples as its candidates see.
+    ("refine_control", "strategy=refine", "strategy.passes=0", "strategy.candidates_cap=2000"),
     ("boss", "strategy.batches=30"),
 )
+SHORT = ("refine", "strategy.passes=2", "strategy.batches=18", "strategy.first=2000")
+"""Two batches of each candidate in each of two passes, instead of eleven in each of five: for the larger pools."""
 SEARCH = (
     *("random", "margin", "diverse_minibatch", "badge", "typiclust", "bait", "maxherding", "uherding"),
     *("wide_herding", "autoal_equal", "autoal", "autoal_search", "fixed_kmeans", "learnt_herding"),
@@ -38,7 +42,7 @@ SEARCH = (
 """The arms that the study of the search looks at: twenty seeds instead of ten."""
 CHEAP = PLAIN[:10]
 """Fifty seeds on TREC-6."""
-FIVE = ("albl", "tailor", "autoal_paper", "autoal_released", "refine", "boss")
+FIVE = ("albl", "tailor", "autoal_paper", "autoal_released", "refine", "refine_control", "boss")
 """Choosers and presets that cost many queries or a search in each round."""
 SEEDS = dict.fromkeys(SEARCH, 20) | dict.fromkeys(FIVE, 5)
 
@@ -49,8 +53,19 @@ def seeds_of(setting: str) -> tuple[tuple[str, int], ...]:
     return tuple(own.items())
 
 
+def strategies_of(setting: str) -> tuple[str | tuple[str, ...], ...]:
+    """Return the arms of a setting: the digits' 1,200 samples have REFINE as it was published."""
+    return PLAIN if setting == "digits" else tuple(SHORT if arm == "refine" else arm for arm in PLAIN)
+
+
 SETTINGS = [
-    Setting(name, (f"+experiment=foundation_study/{name}", "trainer=cpu"), PLAIN, tuple(range(10)), seeds_of(name))
+    Setting(
+        name,
+        (f"+experiment=foundation_study/{name}", "trainer=cpu"),
+        strategies_of(name),
+        tuple(range(10)),
+        seeds_of(name),
+    )
     for name in report.SETS
 ]
 
