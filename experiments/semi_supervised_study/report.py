@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 PAGES = (HERE / "README.md", HERE.parents[1] / "docs" / "semi_supervised.md")
 MARKERS = re.compile(r"(<!-- semi: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 TRAININGS = ("supervised", "fixmatch", "freematch")
+CHOOSERS = ("margin", "uherding", "autoal")
 CURVES = ("digits", "cifar10_features", "mnist")
 
 
@@ -67,6 +68,7 @@ def pays() -> str:
     tables = {name: found for name in CURVES if (found := _each(name, areas))}
     for values in (values for found in tables.values() for values in found.values()):
         strategies += [s for s in values if s != "random" and s not in strategies]
+    strategies.sort(key=lambda s: (CHOOSERS.index(s) if s in CHOOSERS else len(CHOOSERS), s))
     for name, found in tables.items():
         for training, values in found.items():
             base = values.get("random", {})

@@ -25,7 +25,7 @@ MARKS = (
     (r"autoal (query|ingest) .*labelstudio.*", STUDIO),
     (r"wandb sync .*", INTERNET),
     (r"autoal embed cifar10 .*\bbackbone\.pretrained=true\b.*", INTERNET),
-    (r"autoal embed mnist .*\bbackbone\.pretrained=WEIGHTS\b.*", DATA),
+    (r"autoal embed (mnist|image_folder path=cifar10-5k) .*\bbackbone\.pretrained=WEIGHTS\b.*", DATA),
     (r"python train\.py .*\bdataset=(mnist|cifar10)\b.*", DATA),
     (r"python train\.py .*\+experiment=(alfamix_cvpr22|autoal_icml25|deepal)/.*", DATA),
     (r"make study STUDY=(mnist_study|cifar10_jpeg|alfamix_cvpr22|autoal_icml25|deepal)\b.*", DATA),
