@@ -33,7 +33,7 @@ PLAIN: tuple[str | tuple[str, ...], ...] = (
     ("refine_control", "strategy=refine", "strategy.passes=0", "strategy.candidates_cap=2000"),
     ("boss", "strategy.batches=30"),
 )
-SHORT = ("refine", "strategy.passes=2", "strategy.batches=18", "strategy.first=2000")
+SHORT_REFINE = ("refine", "strategy.passes=2", "strategy.batches=18", "strategy.first=2000")
 """Two batches of each candidate in each of two passes, instead of eleven in each of five: for the larger pools."""
 SEARCH = (
     *("random", "margin", "diverse_minibatch", "badge", "typiclust", "bait", "maxherding", "uherding"),
@@ -55,7 +55,7 @@ def seeds_of(setting: str) -> tuple[tuple[str, int], ...]:
 
 def strategies_of(setting: str) -> tuple[str | tuple[str, ...], ...]:
     """Return the arms of a setting: the digits' 1,200 samples have REFINE as it was published."""
-    return PLAIN if setting == "digits" else tuple(SHORT if arm == "refine" else arm for arm in PLAIN)
+    return PLAIN if setting == "digits" else tuple(SHORT_REFINE if arm == "refine" else arm for arm in PLAIN)
 
 
 SETTINGS = [

@@ -20,6 +20,7 @@ PAGES = (HERE / "README.md", HERE.parents[1] / "docs" / "semi_supervised.md")
 MARKERS = re.compile(r"(<!-- semi: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 TRAININGS = ("supervised", "fixmatch", "freematch")
 CHOOSERS = ("margin", "uherding", "autoal")
+"""Who chooses the samples, beside random."""
 CURVES = ("digits", "cifar10_features", "mnist")
 
 
@@ -64,11 +65,10 @@ def study(name: str) -> str:
 
 def pays() -> str:
     """What the choice of samples adds under each training, and what the training adds, on every set that ran."""
-    rows, strategies = [], list[str]()
+    rows = []
     tables = {name: found for name in CURVES if (found := _each(name, areas))}
-    for values in (values for found in tables.values() for values in found.values()):
-        strategies += [s for s in values if s != "random" and s not in strategies]
-    strategies.sort(key=lambda s: (CHOOSERS.index(s) if s in CHOOSERS else len(CHOOSERS), s))
+    there = {strategy for found in tables.values() for values in found.values() for strategy in values}
+    strategies = [strategy for strategy in CHOOSERS if strategy in there]
     for name, found in tables.items():
         for training, values in found.items():
             base = values.get("random", {})

@@ -14,25 +14,31 @@ GAIN = {"random": 0.0, "margin": 0.1}
 BASE = {"supervised": 0.5, "fixmatch": 0.7}
 
 
+def write(study: Path, setting: str, accs: dict[str, float], per_seed: float = 0.0) -> None:
+    """Write runs of three rounds and the seeds 10 and 11, each of one accuracy throughout."""
+    rows = [
+        {
+            "strategy": strategy,
+            "seed": seed,
+            "recipe": "0a",
+            "round": i,
+            "n_labeled": 40 + 40 * i,
+            "test_acc": acc + per_seed * seed,
+        }
+        for strategy, acc in accs.items()
+        for seed in (10, 11)
+        for i in range(3)
+    ]
+    pd.DataFrame(rows).to_csv(study / "results" / f"{setting}.csv", index=False)
+
+
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Margin is worth 10 points under supervised training and, of 20 that FixMatch is worth, 5 under FixMatch."""
     (tmp_path / "results").mkdir()
     for training, base in BASE.items():
-        rows = [
-            {
-                "strategy": strategy,
-                "seed": seed,
-                "recipe": "0a",
-                "round": i,
-                "n_labeled": 40 + 40 * i,
-                "test_acc": base + gain * (0.5 if training == "fixmatch" else 1.0) + 0.01 * seed,
-            }
-            for strategy, gain in GAIN.items()
-            for seed in (10, 11)
-            for i in range(3)
-        ]
-        pd.DataFrame(rows).to_csv(tmp_path / "results" / f"digits_{training}.csv", index=False)
+        gains = {strategy: gain * (0.5 if training == "fixmatch" else 1.0) for strategy, gain in GAIN.items()}
+        write(tmp_path, f"digits_{training}", {strategy: base + gain for strategy, gain in gains.items()}, 0.01)
     monkeypatch.setattr(report, "HERE", tmp_path)
     return tmp_path
 
@@ -81,20 +87,7 @@ def test_a_picture_is_of_the_seeds_that_all_have(study: Path) -> None:
 def test_cached_views_are_compared_with_noise_and_with_supervised_training(study: Path) -> None:
     assert report.views() == "No run with cached views yet."
     for name, acc in {"supervised": 0.5, "fixmatch_noise": 0.6, "fixmatch_cached": 0.68}.items():
-        rows = [
-            {
-                "strategy": s,
-                "seed": seed,
-                "recipe": "0a",
-                "round": i,
-                "n_labeled": 40 + 40 * i,
-                "test_acc": acc + g,
-            }
-            for s, g in {"random": 0.0, "autoal": 0.02}.items()
-            for seed in (10, 11)
-            for i in range(3)
-        ]
-        pd.DataFrame(rows).to_csv(study / "results" / f"cifar10_views_{name}.csv", index=False)
+        write(study, f"cifar10_views_{name}", {"random": acc, "autoal": acc + 0.02})
     lines = [line.strip("| ").split(" | ") for line in report.views().splitlines()[2:]]
     gain = "+2.00 [+2.00, +2.00]"
     assert lines[1] == ["fixmatch", "noise", "2", "60.00 ± 0.00", gain, "+10.00 [+10.00, +10.00]"]
