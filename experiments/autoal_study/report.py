@@ -18,6 +18,14 @@ HERE = Path(__file__).resolve().parent
 CANDIDATES = CANDIDATE_SETS["paper7"]
 FROZEN = ("frozen_digits", "frozen_cifar10_jpeg", "frozen_trec6")
 """Development sets of frozen features."""
+EXPONENT = (
+    "frozen_digits_exponent",
+    "frozen_cifar10_jpeg_exponent",
+    "frozen_trec6_exponent",
+    "digits_exponent",
+    "breast_cancer_exponent",
+)
+"""Development sets of the exponent and the width."""
 Runs = tables.Values
 
 
@@ -186,6 +194,7 @@ def main(sets: list[str]) -> None:
     put(page, "differences", main_differences(there))
     put(page, "development", development(sets, "margin"))
     put(page, "rules", development(FROZEN, "random"))
+    put(page, "exponent", development(EXPONENT, "autoal"))
 
 
 def put(page: Path, part: str, block: str) -> None:
