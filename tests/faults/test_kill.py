@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.composed import plain
 from tests.faults import lives
 from tests.faults.lives import Fault
 
@@ -78,6 +79,21 @@ def test_schedule_momentum_and_best_weights_survive(tmp_path: Path) -> None:
         fault = Fault("autoal.training.lit:LitClassifier.training_step", nth, "kill")
         status = lives.live(cfg, broken, resume=broken.exists(), faults=[fault])
         assert status == -signal.SIGKILL, lives.log_of(broken)
+    assert lives.live(cfg, broken, resume=True) == 0, lives.log_of(broken)
+    assert lives.outcome(broken) == lives.outcome(whole)
+
+
+@pytest.mark.parametrize("name", ["uherding", pytest.param("autoal", marks=pytest.mark.slow)])
+def test_what_is_kept_of_frozen_features_changes_nothing(name: str, tmp_path: Path) -> None:
+    # The linear network's features are its inputs: from the second query on of a life, their products are kept.
+    cfg = plain(
+        "trainer=cpu", "dataset=digits", "backbone=linear", "optimizer=lbfgs", "loop=foundation",
+        "loop.n_init=20", "loop.n_rounds=5", f"strategy={name}",
+    )  # fmt: skip
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert lives.live(cfg, whole) == 0, lives.log_of(whole)
+    fault = Fault("autoal.data.pool:Pool.add", 4, "kill_after")
+    assert lives.live(cfg, broken, faults=[fault]) == -signal.SIGKILL, lives.log_of(broken)
     assert lives.live(cfg, broken, resume=True) == 0, lives.log_of(broken)
     assert lives.outcome(broken) == lives.outcome(whole)
 

@@ -1,6 +1,7 @@
 """Can anything see which rule is best? One step, on origins that were not seen, from :mod:`.states`.
 
-python -m experiments.autoal_study.offline.learn states.npz      # writes results/one_step*.csv
+python -m experiments.autoal_study.offline.learn states.npz              # writes results/one_step*.csv
+python -m experiments.autoal_study.offline.learn batches.npz --ideas b   # writes results/one_step_ideas_b.csv
 
 All gains are test accuracy in points against the mean of the grid's rules at the same state. The fixed rule is the
 best on the other origins. The oracle picks on one half of the test samples and is scored on the other.
@@ -74,12 +75,12 @@ def by_origin(values: np.ndarray, origin: np.ndarray) -> np.ndarray:
     return np.stack([values[origin == o].mean(0) for o in np.unique(origin)])
 
 
-def fixed(table: Table, arms: int = HERDING) -> int:
+def fixed(table: Table, arms: int | None = HERDING) -> int:
     """The arm of largest mean gain, origins counting equally."""
     return int(by_origin(table.mean[:, :arms], table.origin).mean(0).argmax())
 
 
-def oracle(table: Table, arms: int = HERDING) -> np.ndarray:
+def oracle(table: Table, arms: int | None = HERDING) -> np.ndarray:
     """Gain per state of choosing on one half and scoring on the other, against the grid's mean."""
     centred = table.gain - table.gain[:, :HERDING].mean(1, keepdims=True)
     rows = np.arange(len(centred))
@@ -178,19 +179,26 @@ def ridge(columns: slice, penalty: float) -> Policy:
     return policy
 
 
-def ranker(hidden: int, arms: int, epochs: int = 40) -> Policy:
-    """Score batches by pairwise logistic loss, pairs of one state weighted by the difference of their gains."""
+def ranker(hidden: int, arms: int | None, choose: int | None, epochs: int = 40) -> Policy:
+    """Score batches by pairwise logistic loss, pairs of one state weighted by the difference of their gains.
 
-    def inputs(table: Table) -> np.ndarray:
+    Args:
+        hidden: Hidden units; 0: linear.
+        arms: It learns from so many of each state's batches; None: all.
+        choose: And chooses among so many; None: all.
+        epochs: Passes over all states.
+    """
+
+    def inputs(table: Table, arms: int | None) -> np.ndarray:
         batch = table.batch[:, :arms] - table.batch[:, :HERDING].mean(1, keepdims=True)
-        stage = np.repeat(table.state[:, None, :18], arms, 1)
+        stage = np.repeat(table.state[:, None, :18], batch.shape[1], 1)
         return np.concatenate([batch, stage], 2)
 
     def policy(seen: Table, unseen: Table) -> np.ndarray:
-        raw, raw_new = inputs(seen), inputs(unseen)
+        raw, raw_new = inputs(seen, arms), inputs(unseen, choose)
         width = raw.shape[2]
         x, x_new = _scaled(raw.reshape(-1, width), raw_new.reshape(-1, width))
-        x, x_new = x.reshape(len(raw), arms, width), x_new.reshape(len(raw_new), arms, width)
+        x, x_new = x.reshape(raw.shape), x_new.reshape(raw_new.shape)
         gain = torch.from_numpy(seen.mean[:, :arms]).float()
         torch.manual_seed(0)
         body = [nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, 1)] if hidden else [nn.Linear(width, 1)]
@@ -270,13 +278,14 @@ def concordance(table: Table) -> list[str]:
 
 
 VISIBLE, ALL = slice(0, 18), slice(0, 22)
-WHOLE = len(ARMS)
-IDEAS: dict[str, tuple[Policy, int]] = {
+IDEAS: dict[str, tuple[Policy, int | None]] = {
     **{f"a: SearchNet, anchor {b:g}": (search_net(VISIBLE, b), HERDING) for b in (0.1, 0.3, 1.0)},
     **{f"a: ridge, penalty {p:g}": (ridge(VISIBLE, p), HERDING) for p in (1.0, 3.0)},
-    "b: linear ranker, grid": (ranker(0, HERDING), HERDING),
-    "b: ranker of 16 units, grid": (ranker(16, HERDING), HERDING),
-    "b: ranker of 16 units, all batches": (ranker(16, WHOLE), WHOLE),
+    "b: linear ranker, grid": (ranker(0, HERDING, HERDING), HERDING),
+    "b: ranker of 16 units, grid": (ranker(16, HERDING, HERDING), HERDING),
+    "b: ranker of 16 units, all batches": (ranker(16, None, None), None),
+    "b: linear ranker on all batches, grid": (ranker(0, None, HERDING), HERDING),
+    "b: ranker of 16 units on all batches, grid": (ranker(16, None, HERDING), HERDING),
     **{f"c: worth above {t:g}": (by_worth(t), HERDING) for t in (0.2, 0.4)},
     "c: rehearsal": (rehearsal(False), HERDING),
     "c: rehearsal, where it is sure": (rehearsal(True), HERDING),
@@ -293,20 +302,27 @@ def splits(table: Table) -> Iterator[tuple[str, Table, Table]]:
         yield str(name), table.where(~here), table.where(here)
 
 
-def judge(table: Table) -> list[dict[str, object]]:
-    """One row per idea: gains over the seen origins' fixed rule, per unseen origin, and what is recovered."""
-    chosen: dict[str, list[float]] = {name: [] for name in IDEAS}
-    anchors: dict[int, list[float]] = {HERDING: [], WHOLE: []}
-    tops: dict[int, list[float]] = {HERDING: [], WHOLE: []}
+def judge(table: Table, ideas: str = "") -> list[dict[str, object]]:
+    """One row per idea: gains over the seen origins' fixed rule, per unseen origin, and what is recovered.
+
+    Args:
+        table: Measured states.
+        ideas: Only those whose names begin so.
+    """
+    kept = {name: idea for name, idea in IDEAS.items() if name.startswith(ideas)}
+    chosen: dict[str, list[float]] = {name: [] for name in kept}
+    among = dict.fromkeys(arms for _, arms in kept.values())
+    anchors: dict[int | None, list[float]] = {arms: [] for arms in among}
+    tops: dict[int | None, list[float]] = {arms: [] for arms in among}
     for _, seen, unseen in splits(table):
         rows = np.arange(len(unseen.origin))
-        for arms in anchors:
+        for arms in among:
             anchors[arms].append(float(unseen.mean[:, fixed(seen, arms)].mean()))
             tops[arms].append(float(oracle(unseen, arms).mean()))
-        for name, (policy, _) in IDEAS.items():
+        for name, (policy, _) in kept.items():
             chosen[name].append(float(unseen.mean[rows, policy(seen, unseen)].mean()))
     out: list[dict[str, object]] = []
-    for name, (_, arms) in IDEAS.items():
+    for name, (_, arms) in kept.items():
         gain = np.array(chosen[name]) - np.array(anchors[arms])
         room = np.array(tops[arms]) - np.array(anchors[arms])
         error = gain.std(ddof=1) / math.sqrt(len(gain))
@@ -332,8 +348,8 @@ def rules(table: Table) -> list[dict[str, object]]:
     gain = base - base[:, [THETAS.index((1.0, 1.0))]]
     early = table.state[:, 0] < math.log(4)
     names = [*ARMS, "oracle of the grid", "oracle of all"]
-    extra = [oracle(table, a) - table.mean[:, THETAS.index((1.0, 1.0))] for a in (HERDING, WHOLE)]
-    gain = np.concatenate([gain, np.stack(extra, 1)], 1)
+    extra = [oracle(table, a) - table.mean[:, THETAS.index((1.0, 1.0))] for a in (HERDING, None)]
+    gain = np.concatenate([gain[:, : len(ARMS)], np.stack(extra, 1)], 1)
     means = by_origin(gain, table.origin)
     out: list[dict[str, object]] = []
     for k, name in enumerate(names):
@@ -365,11 +381,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("states", type=Path, nargs="+")
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--ideas", default="", help="only those whose names begin so, into a file of their own")
     args = parser.parse_args()
     torch.set_num_threads(1)
     assert len(TILTS) == 3
     table = load(args.states)
-    print(f"{len(table.origin)} states, {len(np.unique(table.origin))} origins")
+    count = table.gain.shape[0] * table.gain.shape[1]
+    print(f"{len(table.origin)} states, {len(np.unique(table.origin))} origins, {count} labelled batches")
+    if args.ideas:
+        write(args.results / f"one_step_ideas_{args.ideas}.csv", judge(table, args.ideas))
+        return
     write(args.results / "one_step_rules.csv", rules(table))
     write(args.results / "one_step_ideas.csv", judge(table))
     if table.proxy.shape[1]:

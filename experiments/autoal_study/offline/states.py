@@ -6,7 +6,8 @@ Each origin gives so many tasks: sub-pools, class subsets, projections, long tai
 made by random rules; at some of its rounds the batch of every rule of the grid, and of rules asked on random
 sub-pools, is labelled, the head is trained on it to its optimum, and its accuracy on all other samples is taken,
 on two halves that are fixed per task: an oracle chooses on one and is scored on the other. With --worlds J every
-rule is also rehearsed on J proxy worlds of each state. One thread.
+rule is also rehearsed on J proxy worlds of each state; with --subpools K there are K batches of random sub-pools,
+and the states are the same. One thread.
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ THETAS = (
 TILTS = ("unsure", "density", "leverage")
 OTHERS = {name: build(name) for name in ("random", "margin", "diverse_minibatch", "bait")}
 SUBPOOLS = 3
+"""Fewest batches of random sub-pools per state."""
 ARMS = (
     *(f"a={a:g} c={c:g}" if c > 0 else f"a={a:g} h={-c:g}" for a, c in THETAS),
     *(f"tilt {name}" for name in TILTS),
     *OTHERS,
     *(f"subpool {k}" for k in range(SUBPOOLS)),
 )
+"""What every state has; further sub-pools follow."""
 RULES = (*((a, c, None) for a, c in THETAS), *((1.0, 3.0, name) for name in TILTS))
 """Exponent, scale and tilt of every setting of herding."""
 HERDING = len(RULES)
@@ -51,6 +54,8 @@ HERDING = len(RULES)
 AT = (0, 2, 5, 9)
 """Rounds at which arms are compared."""
 FIRST_SEED = 1000
+_TOGETHER = len(ARMS)
+"""Heads that are fitted together."""
 KEPT = ("state", "batch", "gain", "proxy", "alike")
 
 
@@ -71,17 +76,19 @@ def herd(
     return herder.pick(weights, n, width, part)
 
 
-def batches(state: State, v: Views, n: int, draw: torch.Generator) -> list[Tensor]:
-    """Positions of every arm's batch, in the order of :data:`ARMS`."""
+def batches(state: State, v: Views, n: int, draw: torch.Generator, subpools: int = SUBPOOLS) -> list[Tensor]:
+    """Positions of every arm's batch, in the order of :data:`ARMS`, then of further sub-pools."""
     herder = herder_of(state)
     made = [herd(herder, v, n, a, c) for a, c in THETAS]
     made += [herd(herder, v, n, 1.0, 3.0, getattr(v, name)) for name in TILTS]
     free = state.free
     made += [torch.searchsorted(free, state.ask(strategy, n)) for strategy in OTHERS.values()]
-    for _ in range(SUBPOOLS):
-        size = int(torch.randint(min(4 * n, len(free)), len(free) + 1, (1,), generator=draw))
-        part = torch.randperm(len(free), generator=draw)[:size].sort().values
-        theta = THETAS[int(torch.randint(len(THETAS), (1,), generator=draw))]
+    # Further ones have draws of their own, so that the states that follow are those without them.
+    more = generator(state.seed, "sub-pools", state.round)
+    for rng in [draw] * SUBPOOLS + [more] * (subpools - SUBPOOLS):
+        size = int(torch.randint(min(4 * n, len(free)), len(free) + 1, (1,), generator=rng))
+        part = torch.randperm(len(free), generator=rng)[:size].sort().values
+        theta = THETAS[int(torch.randint(len(THETAS), (1,), generator=rng))]
         made.append(herd(herder, v, n, *theta, part=part))
     return made
 
@@ -110,7 +117,9 @@ def covered(v: Views, rows: Tensor) -> tuple[float, float]:
     return float(gain.mean()), float((gain * v.unsure).sum() / v.unsure.sum().clamp(min=1e-12))
 
 
-def measure(state: State, n: int, half: Tensor, draw: torch.Generator, count: int = 0) -> dict[str, np.ndarray]:
+def measure(
+    state: State, n: int, half: Tensor, draw: torch.Generator, count: int = 0, subpools: int = SUBPOOLS
+) -> dict[str, np.ndarray]:
     """Features of a state and of each arm's batch, its gain in points on both halves, and in ``count`` worlds."""
     targets = state.world.y[state.labelled]
     temperature = crossfit_temperature(
@@ -122,12 +131,13 @@ def measure(state: State, n: int, half: Tensor, draw: torch.Generator, count: in
     y = torch.cat([world.y_test, world.y[free]])
     sides = torch.cat([half[: len(world.y_test)], half[len(world.y_test) :][free]])
 
-    chosen = batches(state, v, n, draw)
+    chosen = batches(state, v, n, draw, subpools)
     w = heads(world.x, world.y, [state.labelled], world.classes, L2)
-    after = heads(world.x, world.y, [torch.cat([state.labelled, free[b]]) for b in chosen], world.classes, L2)
-    hit = (torch.cat([logits(x, w), logits(x, after)]).argmax(2) == y).double()
-    score = 100 * torch.stack([hit[:, ~sides].mean(1), hit[:, sides].mean(1)], 1)
-    gains = (score[1:] - score[:1]).numpy()
+    score = [_scores(x, y, sides, w)]
+    for first in range(0, len(chosen), _TOGETHER):
+        sets = [torch.cat([state.labelled, free[b]]) for b in chosen[first : first + _TOGETHER]]
+        score.append(_scores(x, y, sides, heads(world.x, world.y, sets, world.classes, L2)))
+    gains = (torch.cat(score[1:]) - score[0]).numpy()
     about = [list(describe(state, v, b, *covered(v, b)).values()) for b in chosen]
     seen = features(state, v, temperature, n)
     found = {"gain": gains, "batch": np.array(about), "state": np.array(list(seen.values()))}
@@ -135,7 +145,15 @@ def measure(state: State, n: int, half: Tensor, draw: torch.Generator, count: in
     return found | {"proxy": proxy.gain, "alike": proxy.alike}
 
 
-def task(make: Callable[[int], World], seed: int, plain: bool, count: int = 0) -> list[dict[str, np.ndarray]]:
+def _scores(x: Tensor, y: Tensor, sides: Tensor, w: Tensor) -> Tensor:
+    """Accuracies in percent of heads on both halves, ``(S, 2)``."""
+    hit = (logits(x, w).argmax(2) == y).double()
+    return 100 * torch.stack([hit[:, ~sides].mean(1), hit[:, sides].mean(1)], 1)
+
+
+def task(
+    make: Callable[[int], World], seed: int, plain: bool, count: int = 0, subpools: int = SUBPOOLS
+) -> list[dict[str, np.ndarray]]:
     """Measure a task's states along a trajectory of random rules."""
     rng = np.random.default_rng([seed, 7])
     world = make(seed)
@@ -153,7 +171,7 @@ def task(make: Callable[[int], World], seed: int, plain: bool, count: int = 0) -
         if len(state.free) < 3 * n:
             break
         if round_ in AT:
-            out.append(measure(state, n, half, draw, count))
+            out.append(measure(state, n, half, draw, count, subpools))
         a, c = THETAS[int(rng.integers(len(THETAS)))]
         v = views(state, 1.0)
         if rng.random() < 0.7:
@@ -184,8 +202,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tasks", type=int, default=18, help="per origin")
     parser.add_argument("--worlds", type=int, default=0, help="proxy worlds per state")
+    parser.add_argument("--subpools", type=int, default=SUBPOOLS, help=f"per state, at least {SUBPOOLS}")
     parser.add_argument("--first", type=int, default=0, help="go on from this task; learn takes several files")
     args = parser.parse_args()
+    if args.subpools < SUBPOOLS:
+        parser.error(f"--subpools {args.subpools}: at least {SUBPOOLS} are needed")
     torch.set_num_threads(1)
     worlds.POOL, worlds.TEST = 1000, 1000
     rows: list[dict[str, np.ndarray]] = []
@@ -195,7 +216,8 @@ def main() -> None:
     made = makers(args.features, args.mnist)
     for k in range(args.first, args.tasks):
         for i, (origin, maker) in enumerate(made.items()):
-            found = task(maker, FIRST_SEED + 100 * k + i, k < 2 and origin != "banking77", args.worlds)
+            plain = k < 2 and origin != "banking77"
+            found = task(maker, FIRST_SEED + 100 * k + i, plain, args.worlds, args.subpools)
             rows += found
             names += [origin] * len(found)
             numbers += [k] * len(found)

@@ -47,6 +47,20 @@ def _length(rows: Tensor) -> Tensor:
     return (rows / scale[:, None]).square().sum(1).sqrt() * scale
 
 
+class Kept(NamedTuple):
+    """Inner products of unit rows among which all rows of a pool are, for a pool that is asked about repeatedly.
+
+    Attributes:
+        products: ``(M, M)`` in the features' computing type; not written to.
+        norms: ``(M,)`` squared norms: 1, or 0 for a row of zeros.
+        place: ``(N,)`` int64, ascending: where the pool's rows are.
+    """
+
+    products: Tensor
+    norms: Tensor
+    place: Tensor
+
+
 class Rows:
     """Features that are spread over ranks (all here on one), read as unit vectors or as they are.
 
@@ -132,6 +146,8 @@ class Coverage:
         weights: ``(T_rank,)`` float64 weights of this rank's targets.
         targets: ``(T_rank,)`` this rank's own rows that are targets; None: all of them.
         total: Number of targets over all ranks.
+        kept: Inner products of the rows, if all of them are on this rank, targets and unit vectors; it saves the
+            larger part of :meth:`first_gains`.
 
     Attributes:
         covered: ``(T_rank,)`` float64, M of this rank's targets; 0 without centres.
@@ -140,9 +156,16 @@ class Coverage:
     """
 
     def __init__(
-        self, rows: Rows, kernel: Similarity, weights: Tensor, targets: Tensor | None, total: int
+        self,
+        rows: Rows,
+        kernel: Similarity,
+        weights: Tensor,
+        targets: Tensor | None,
+        total: int,
+        kept: Kept | None = None,
     ) -> None:
         self.rows = rows
+        self.kept = kept
         self.kernel = kernel
         self.weights = weights
         self.x = rows.mine if targets is None else rows.mine[targets]
@@ -197,22 +220,40 @@ class Coverage:
             return torch.cat([self.gains(part, exact=False) for part in parts])
         share, floor, slack = self._margins(self.rows.dtype, exact=False)
         cover, weights = (self.covered * floor).to(self.rows.dtype), self.weights.to(self.rows.dtype)
+        if self.kept is None:
+            out = self._half(cover, weights, share)
+        else:
+            # Rows that have left the pool count nothing.
+            place, m = self.kept.place, self.kept.norms.numel()
+            wide = [torch.zeros(m, dtype=self.rows.dtype, device=device) for _ in range(2)]
+            wide[0][place], wide[1][place] = cover, weights
+            out = self._half(wide[0], wide[1], share, self.kept)[place]
+        self.pairs += n * (n + 1) / 2
+        return out * (1 + slack)
+
+    def _half(self, cover: Tensor, weights: Tensor, share: float, kept: Kept | None = None) -> Tensor:
+        """Sum what each row would add to the coverage, from one half of all pairs."""
+        n, device = cover.numel(), cover.device
         out = torch.zeros(n, dtype=torch.float64, device=device)
         for low in range(0, n, _COLUMNS):
             high = min(n, low + _COLUMNS)
-            c, right = self._targets(slice(low, high), self.rows.dtype)
-            width = _width(c) + c.shape[0]
+            c, right = (None, kept.norms[low:high]) if kept else self._targets(slice(low, high), self.rows.dtype)
+            width = high - low + (0 if c is None else _width(c))
             # The rows before these columns, then the columns' own.
             for first, last in (*row_blocks(low, width, device), *row_blocks(high, width, device, low)):
-                b, left = self._targets(slice(first, last), self.rows.dtype)
-                k = self.kernel.of(b @ c.T, left[:, None], right, share)
+                if kept is None:
+                    assert c is not None
+                    b, left = self._targets(slice(first, last), self.rows.dtype)
+                    inner = b @ c.T
+                else:
+                    inner, left = kept.products[first:last, low:high].clone(), kept.norms[first:last]
+                k = self.kernel.of(inner, left[:, None], right, share)
                 if first < low:
                     over = torch.sub(k, cover[low:high]).clamp_(min=0).split(_SUM, 1)
                     for part, weight in zip(over, weights[low:high].split(_SUM), strict=True):
                         out[first:last] += part @ weight
                 out[low:high] += weights[first:last] @ k.sub_(cover[first:last, None]).clamp_(min=0)
-        self.pairs += n * (n + 1) / 2
-        return out * (1 + slack)
+        return out
 
     def effort(self, since: Tensor) -> Tensor:
         """Return what it costs to bring gains up to date by :meth:`losses`, as a share of :meth:`gains`.
@@ -263,8 +304,8 @@ class Coverage:
                 out += weights[low:high] @ k
         return self.rows.world.sum(out) * (1 - slack)
 
-    def add(self, index: int) -> None:
-        """Make a candidate a centre."""
+    def add(self, index: int) -> float:
+        """Make a candidate a centre, and return what it gains, whatever its gain was evaluated from before."""
         place = torch.tensor([index], device=self.x.device)
         share, floor, _ = self._margins(self.rows.dtype, exact=False)
         c, right = self.rows.take(place, self.rows.dtype)
@@ -285,17 +326,19 @@ class Coverage:
         targets, before, after = targets[up], before[up], value[up]
         self.covered[targets] = after
         self.picks += 1
-        self._remember(targets.int(), before, after)
+        mine = (self.weights[targets] * (after - before)).sum()
+        count, gain = self.rows.world.sum(torch.stack([torch.full_like(mine, len(targets)), mine])).tolist()
+        self._remember(_Change(targets.int(), before, after, int(count)))
+        return float(gain)
 
     def _targets(self, which: slice | Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return some targets as unit vectors and their squared norms."""
         return self.rows.unit(self.x[which], dtype, None if self._length is None else self._length[which])
 
-    def _remember(self, targets: Tensor, before: Tensor, after: Tensor) -> None:
+    def _remember(self, change: _Change) -> None:
         """Log a change and forget the oldest ones once reading them all would cost more than starting anew."""
-        count = int(self.rows.world.sum(torch.tensor([targets.numel()], device=self.x.device)))
-        self._log.append(_Change(targets, before, after, count))
-        self._logged += count
+        self._log.append(change)
+        self._logged += change.everywhere
         while self._logged > self.total and self._log:
             self._logged -= self._log.popleft().everywhere
 

@@ -17,7 +17,7 @@ from autoal.kernels.checks import (
     check_matrix,
     check_shape,
 )
-from autoal.kernels.coverage import Coverage, Rows, farthest
+from autoal.kernels.coverage import Coverage, Kept, Rows, farthest
 from autoal.kernels.precision import full_precision
 from autoal.kernels.similarity import Similarity, similarity
 from autoal.kernels.ties import TIE
@@ -106,6 +106,7 @@ def sharded_herding(
     generator: torch.Generator | None = None,
     normalise: bool = True,
     progress: Progress | None = None,
+    kept: Kept | None = None,
 ) -> Picks:
     """Run :func:`herding` on features that are spread over ranks.
 
@@ -122,6 +123,7 @@ def sharded_herding(
         generator: Draws the targets, in the same state on every rank.
         normalise: See :func:`herding`.
         progress: Called with (picks made, n).
+        kept: Inner products of the pool's unit rows, which make the picks sooner and change none of them.
 
     Returns:
         The picks, on every rank; rows count over all ranks.
@@ -136,7 +138,7 @@ def sharded_herding(
     rows = Rows(mine, n_rows, world, normalise)
     places, log = _choose_targets(n_rows, targets, generator)
     if places is None:
-        cover = Coverage(rows, chosen, world.shard(factor), None, n_rows)
+        cover = Coverage(rows, chosen, world.shard(factor), None, n_rows, kept if normalise else None)
     else:
         own = world.shard(torch.arange(n_rows))
         here = torch.isin(own, places).nonzero().squeeze(1).to(mine.device)
@@ -249,15 +251,11 @@ def _lazy_greedy(cover: Coverage, n: int, progress: Progress | None) -> tuple[Te
         if gain <= noise:
             break
         index.append(best)
-        score.append(gain)
+        score.append(cover.add(best))
         bounds.drop(best)
-        if len(index) < n:
-            cover.add(best)
         if progress is not None:
             progress(len(index), n)
     device = cover.x.device
-    if index and len(index) == n:
-        cover.add(index[-1])  # for the coverage that is logged
     rows = torch.tensor(index, dtype=torch.int64, device=device)
     return rows, torch.tensor(score, dtype=torch.float64, device=device)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from autoal.distributed import World
 from autoal.kernels import kmeans, margin
 from autoal.kernels.checks import Progress
+from autoal.kernels.coverage import Kept
 from autoal.kernels.herding import sharded_herding
 from autoal.kernels.types import Picks
 
@@ -83,6 +84,7 @@ def herded(
     targets: int | None = None,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
+    kept: Kept | None = None,
 ) -> Picks:
     r"""Take the batch that covers the pool best, by weights :math:`u_j^\alpha (1 + \rho (2 s_j - 1))`.
 
@@ -102,14 +104,16 @@ def herded(
         targets: Count so many samples drawn at random instead of all.
         generator: Draws them, in the same state on every rank.
         progress: Called with (picks made, n).
+        kept: Inner products of the pool, which change no pick.
 
     Returns:
         The picks; the score is the gain of coverage.
     """
     weights = unsure.double() ** exponent * (1 + tilt * (2 * share.double() - 1))
     return sharded_herding(
-        embeddings, len(unsure), n, world, known, weights, bandwidth, "rbf", targets, generator, progress=progress
-    )
+        embeddings, len(unsure), n, world, known, weights, bandwidth, "rbf", targets, generator,
+        progress=progress, kept=kept,
+    )  # fmt: skip
 
 
 def choose(

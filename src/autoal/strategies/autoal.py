@@ -16,6 +16,7 @@ from autoal.kernels.types import Picks
 from autoal.models.classifier import Classifier
 from autoal.query.calibrate import bandwidth_of, calibrated_uncertainty
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.kept import KeptProducts
 from autoal.query.registry import register
 from autoal.rundir.names import WEIGHTS
 from autoal.search.features import FEATURES
@@ -71,6 +72,7 @@ class AutoAL(QueryStrategy):
         self.objective = OBJECTIVES[self.options.objective]
         self.prior = torch.tensor(self.options.prior_of(self.candidates.names))
         self._kept: dict[str, dict[str, Tensor]] = {}
+        self.products = KeptProducts()
 
     @property
     def needs(self) -> Needs:
@@ -165,12 +167,13 @@ class AutoAL(QueryStrategy):
         pool, known = ctx.features(options.query_features)
         unsure, temperature = calibrated_uncertainty(ctx, known, options.query_temperature)
         width = bandwidth_of(known, "minimum", options.query_scale, options.query_least)
+        kept = self.products.of(ctx.unlabelled.ids, pool, ctx.world)
 
         def batch(weights: Tensor, progress: Progress | None = None) -> Picks:
             share, how = combine(weights, votes), (options.query_exponent, options.query_tilt)
             draw = ctx.generator("targets")
             return herded(
-                pool, known, unsure, share, n, ctx.world, width, *how, options.query_targets, draw, progress
+                pool, known, unsure, share, n, ctx.world, width, *how, options.query_targets, draw, progress, kept
             )
 
         weights = self.objective.weights(logits.float())

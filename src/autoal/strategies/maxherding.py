@@ -5,6 +5,7 @@ from __future__ import annotations
 from autoal.kernels.herding import sharded_herding
 from autoal.kernels.types import Picks
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.kept import KeptProducts, whichever_way
 from autoal.query.registry import register
 from autoal.training.inference import Needs
 
@@ -37,6 +38,7 @@ class MaxHerding(QueryStrategy):
         self.kernel = kernel
         self.bandwidth = bandwidth
         self.targets = targets
+        self.kept = KeptProducts()
 
     @property
     def needs(self) -> Needs:
@@ -47,7 +49,7 @@ class MaxHerding(QueryStrategy):
         """Cover the pool from all labelled samples."""
         pool, known = ctx.features(self.features)
         with ctx.phase("pick") as progress:
-            return sharded_herding(
+            picks = sharded_herding(
                 pool,
                 len(ctx.unlabelled),
                 n,
@@ -58,4 +60,6 @@ class MaxHerding(QueryStrategy):
                 targets=self.targets,
                 generator=ctx.generator("targets"),
                 progress=progress,
+                kept=self.kept.of(ctx.unlabelled.ids, pool, ctx.world),
             )
+        return whichever_way(picks)

@@ -11,6 +11,7 @@ from autoal.kernels.herding import sharded_herding
 from autoal.kernels.types import Picks
 from autoal.query.calibrate import bandwidth_of, calibrated_uncertainty, check_bandwidth, check_temperature
 from autoal.query.contract import QueryContext, QueryStrategy, StrategyInfo
+from autoal.query.kept import KeptProducts, whichever_way
 from autoal.query.registry import register
 from autoal.training.inference import Needs
 
@@ -64,6 +65,7 @@ class UHerding(QueryStrategy):
         self.temperature = temperature
         self.kernel = kernel
         self.targets = targets
+        self.kept = KeptProducts()
 
     @property
     def needs(self) -> Needs:
@@ -96,5 +98,7 @@ class UHerding(QueryStrategy):
                 self.targets,
                 ctx.generator("targets"),
                 progress=progress,
+                kept=self.kept.of(ctx.unlabelled.ids, pool, ctx.world),
             )
+        picks = whichever_way(picks)
         return picks._replace(log={**picks.log, "temperature": temperature, "bandwidth": bandwidth})
