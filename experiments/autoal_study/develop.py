@@ -47,6 +47,26 @@ SETTINGS = [
         for name in FROZEN
     ),
 ]
+EXPONENT = (
+    *("autoal", "autoal_equal"),
+    *((f"{name}_05_4", f"strategy={name}", "strategy.query_exponent=0.5", "strategy.query_scale=4")
+      for name in ("autoal", "autoal_equal")),
+)  # fmt: skip
+"""Whether the exponent 0.5 and the width 4, which are ahead offline, shall be the default."""
+SETTINGS += [
+    Setting(
+        f"{kind}{name}_exponent_development",
+        (f"+experiment={study}/{name}", "trainer=cpu"),
+        EXPONENT if kind else EXPONENT[::2],
+        tuple(range(105, 105 + n)),
+    )
+    for kind, study, name, n in (
+        *(("frozen_", "foundation_study", name, 10) for name in FROZEN),
+        ("", "autoal_study", "digits", 10),
+        ("", "autoal_study", "breast_cancer", 10),
+        ("", "autoal_study", "mnist", 5),
+    )
+]
 SETTINGS += [
     Setting(
         f"{name}_development",

@@ -1,9 +1,11 @@
 """What a query of AutoAL by herding costs beside plain herding, with equal weights and no search.
 
 python -m experiments.benchmarks.query [--rows 50000] [--width 384]
+python -m experiments.benchmarks.query --rows 8000 --queries 3 --only uherding wide_herding --out again.csv
 
 One query of ten from clusters, with 210 labels, a linear classifier and one thread. CPU seconds of this process
-are compared, so that other programs disturb no side. `votes` is the part that asks the candidates.
+are compared, so that other programs disturb no side. `votes` is the part that asks the candidates. With several
+queries the strategy is asked again about the same features, of which herding keeps the inner products.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--labels", type=int, default=210)
+    parser.add_argument("--queries", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=list(STRATEGIES), choices=list(STRATEGIES))
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
@@ -79,22 +82,24 @@ def main() -> None:
             inputs=lambda ids: world.x[ids],
             phase=phase,  # type: ignore[arg-type]
         )
-        begin = time.process_time()
-        strategy.query(ctx, 10)
-        row = {
-            "strategy": name,
-            "rows": args.rows,
-            "width": args.width,
-            "labels": args.labels,
-            "cpu_seconds": f"{time.process_time() - begin:.2f}",
-            "votes": f"{parts.get('votes', 0.0):.2f}",
-            "cpu": machine("cpu", 1)["cpu"],
-            "threads": 1,
-            "torch": torch.__version__,
-            "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        }
-        print(row, flush=True)
-        found.append(row)
+        for query in range(args.queries):
+            begin = time.process_time()
+            strategy.query(ctx, 10)
+            row = {
+                "strategy": name,
+                "query": query + 1,
+                "rows": args.rows,
+                "width": args.width,
+                "labels": args.labels,
+                "cpu_seconds": f"{time.process_time() - begin:.2f}",
+                "votes": f"{parts.get('votes', 0.0):.2f}",
+                "cpu": machine("cpu", 1)["cpu"],
+                "threads": 1,
+                "torch": torch.__version__,
+                "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            }
+            print(row, flush=True)
+            found.append(row)
     with args.out.open("w", newline="") as file:
         out = csv.DictWriter(file, list(found[0]))
         out.writeheader()
