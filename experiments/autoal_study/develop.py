@@ -64,7 +64,6 @@ SETTINGS += [
         *(("frozen_", "foundation_study", name, 10) for name in FROZEN),
         ("", "autoal_study", "digits", 10),
         ("", "autoal_study", "breast_cancer", 10),
-        ("", "autoal_study", "mnist", 5),
     )
 ]
 SETTINGS += [
