@@ -36,14 +36,17 @@ PLAIN: tuple[str | tuple[str, ...], ...] = (
 SHORT_REFINE = ("refine", "strategy.passes=2", "strategy.batches=18", "strategy.first=2000")
 """Two batches of each candidate in each of two passes, instead of eleven in each of five: for the larger pools."""
 SEARCH = (
-    *("random", "margin", "diverse_minibatch", "badge", "typiclust", "bait", "maxherding", "uherding"),
+    # What AutoAL's candidates are, alone.
+    *("least_confidence", "margin", "entropy", "kmeans", "bald", "var_ratio", "mean_std"),
+    *("random", "diverse_minibatch", "badge", "alfamix", "typiclust", "bait", "maxherding", "uherding"),
+    *("tcm", "albl", "tailor", "autoal_paper", "autoal_released"),
     *("wide_herding", "autoal_equal", "autoal", "autoal_search", "fixed_kmeans", "learnt_herding"),
 )
 """The arms that the study of the search looks at: twenty seeds instead of ten."""
 CHEAP = PLAIN[:10]
 """Fifty seeds on TREC-6."""
-FIVE = ("albl", "tailor", "autoal_paper", "autoal_released", "refine", "refine_control", "boss")
-"""Choosers and presets that cost many queries or a search in each round."""
+FIVE = ("refine", "refine_control", "boss")
+"""What costs many queries in each round, and its control."""
 SEEDS = dict.fromkeys(SEARCH, 20) | dict.fromkeys(FIVE, 5)
 
 
