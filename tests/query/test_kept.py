@@ -80,3 +80,21 @@ def test_none_for_large_pools_several_ranks_and_empty_ones():
         assert small.of(ids, x, World()) is None
         assert shared.of(ids, x, World(0, 2)) is None
         assert shared.of(ids[:0], x[:0], World()) is None
+
+
+def test_a_callers_coarse_products_weaken_nothing():
+    x, ids = pool(), torch.arange(300)
+    before = torch.get_float32_matmul_precision()
+    made = []
+    for precision in ("highest", "medium"):
+        keeper = KeptProducts()
+        torch.set_float32_matmul_precision(precision)
+        try:
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "medium"):
+                keeper.of(ids, x, World())
+                made.append(keeper.of(ids, x, World()))
+        finally:
+            torch.set_float32_matmul_precision(before)
+    assert made[0] is not None
+    assert made[1] is not None
+    assert torch.equal(made[0].products, made[1].products)

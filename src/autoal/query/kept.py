@@ -8,6 +8,7 @@ from torch import Tensor
 from autoal.distributed import World
 from autoal.kernels.checks import compute_dtype
 from autoal.kernels.coverage import Kept, Rows
+from autoal.kernels.precision import full_precision
 from autoal.kernels.types import Picks
 
 
@@ -48,8 +49,9 @@ class KeptProducts:
             self._ids, self._features, self._made = ids, features, None
             return None
         if self._made is None:
-            rows, norms = Rows(self._features, len(self._ids), World(), normalise=True).unit(self._features, dtype)
-            self._made = rows @ rows.T, norms
+            with full_precision():  # herding relies on how far off a product may be
+                rows, norms = Rows(self._features, len(ids), World(), normalise=True).unit(self._features, dtype)
+                self._made = rows @ rows.T, norms
         return Kept(*self._made, place.to(features.device))
 
     def _known(self, ids: Tensor, features: Tensor, place: Tensor) -> bool:
