@@ -50,7 +50,8 @@ class KeptProducts:
             return None
         if self._made is None:
             with full_precision():  # herding relies on how far off a product may be
-                rows, norms = Rows(self._features, len(ids), World(), normalise=True).unit(self._features, dtype)
+                old = self._features
+                rows, norms = Rows(old, len(old), World(), normalise=True).unit(old, dtype)
                 self._made = rows @ rows.T, norms
         return Kept(*self._made, place.to(features.device))
 
