@@ -83,6 +83,15 @@ def test_schedule_momentum_and_best_weights_survive(tmp_path: Path) -> None:
     assert lives.outcome(broken) == lives.outcome(whole)
 
 
+def killed_once_equals_whole(cfg: dict[str, Any], fault: Fault, tmp_path: Path) -> None:
+    """A run that is killed by a fault and resumed is the undisturbed one."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert lives.live(cfg, whole) == 0, lives.log_of(whole)
+    assert lives.live(cfg, broken, faults=[fault]) == -signal.SIGKILL, lives.log_of(broken)
+    assert lives.live(cfg, broken, resume=True) == 0, lives.log_of(broken)
+    assert lives.outcome(broken) == lives.outcome(whole)
+
+
 @pytest.mark.parametrize("name", ["uherding", pytest.param("autoal", marks=pytest.mark.slow)])
 def test_what_is_kept_of_frozen_features_changes_nothing(name: str, tmp_path: Path) -> None:
     # The linear network's features are its inputs: from the second query on of a life, their products are kept.
@@ -90,12 +99,7 @@ def test_what_is_kept_of_frozen_features_changes_nothing(name: str, tmp_path: Pa
         "trainer=cpu", "dataset=digits", "backbone=linear", "optimizer=lbfgs", "loop=foundation",
         "loop.n_init=20", "loop.n_rounds=5", f"strategy={name}",
     )  # fmt: skip
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert lives.live(cfg, whole) == 0, lives.log_of(whole)
-    fault = Fault("autoal.data.pool:Pool.add", 4, "kill_after")
-    assert lives.live(cfg, broken, faults=[fault]) == -signal.SIGKILL, lives.log_of(broken)
-    assert lives.live(cfg, broken, resume=True) == 0, lives.log_of(broken)
-    assert lives.outcome(broken) == lives.outcome(whole)
+    killed_once_equals_whole(cfg, Fault("autoal.data.pool:Pool.add", 4, "kill_after"), tmp_path)
 
 
 SLOW_SEMI = ("pseudo_label", "mean_teacher", "fixmatch", "freematch", "softmatch")
@@ -120,9 +124,4 @@ def test_average_thresholds_and_unlabelled_draws_survive(name: str, tmp_path: Pa
 
 def test_killed_during_the_search(tmp_path: Path) -> None:
     cfg = lives.config("strategy=autoal_search", "loop.n_rounds=2")
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert lives.live(cfg, whole) == 0, lives.log_of(whole)
-    fault = Fault("autoal.search.loop:Search.searchnet_step", 9, "kill")
-    assert lives.live(cfg, broken, faults=[fault]) == -signal.SIGKILL, lives.log_of(broken)
-    assert lives.live(cfg, broken, resume=True) == 0, lives.log_of(broken)
-    assert lives.outcome(broken) == lives.outcome(whole)
+    killed_once_equals_whole(cfg, Fault("autoal.search.loop:Search.searchnet_step", 9, "kill"), tmp_path)

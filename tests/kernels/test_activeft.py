@@ -10,7 +10,7 @@ import torch
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.kernels import activeft
-from autoal.kernels.coverage import Rows
+from autoal.kernels.rows import Rows
 
 from .coverage_oracles import plain_activeft, unit
 from .test_herding import clusters

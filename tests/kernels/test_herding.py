@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from autoal.errors import AutoALError
 from autoal.kernels import herding, margin, top_n
-from autoal.kernels.coverage import Coverage, Rows
+from autoal.kernels.coverage import Coverage
+from autoal.kernels.rows import Rows
 from autoal.kernels.similarity import KERNELS, rounding, similarity
 
 from .coverage_oracles import kernel_matrix, plain_herding, unit

@@ -23,7 +23,6 @@ from autoal.kernels.calibration import crossfit_temperature, fit_temperature, la
 from autoal.kernels.cdal import cdal
 from autoal.kernels.clue import clue
 from autoal.kernels.cluster_margin import cluster_margin
-from autoal.kernels.coverage import unit_rows
 from autoal.kernels.dcom import dcom
 from autoal.kernels.diverse_minibatch import diverse_minibatch
 from autoal.kernels.dropquery import dropquery
@@ -38,6 +37,7 @@ from autoal.kernels.mc import bald, mean_std, var_ratio
 from autoal.kernels.perturbed import ldm_s, least_disagree, noise_stability
 from autoal.kernels.probcover import probcover, pure_radius
 from autoal.kernels.representatives import class_representatives
+from autoal.kernels.rows import unit_rows
 from autoal.kernels.similar import flcg, flqmi
 from autoal.kernels.stochastic import stochastic_batch
 from autoal.kernels.topk import top_n

@@ -10,8 +10,8 @@ from torch import Tensor
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.kernels.checks import Progress, check_count, check_matrix, row_blocks, uniform
-from autoal.kernels.coverage import Rows
 from autoal.kernels.precision import full_precision
+from autoal.kernels.rows import Rows
 from autoal.kernels.ties import TIE
 from autoal.kernels.types import Picks
 

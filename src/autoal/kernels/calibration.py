@@ -10,8 +10,8 @@ from torch import Tensor
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.kernels.checks import check_logits, check_matrix, check_shape
-from autoal.kernels.coverage import Rows, distance_blocks
 from autoal.kernels.precision import full_precision
+from autoal.kernels.rows import Rows, distance_blocks
 
 _MOST = 5000
 _GRID = tuple(round(1 + 0.1 * k, 1) for k in range(190))

@@ -10,9 +10,9 @@ from torch import Tensor
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.kernels.checks import Progress, check_count, check_logits, check_matrix, check_shape
-from autoal.kernels.coverage import Rows, distance_blocks
 from autoal.kernels.precision import full_precision
 from autoal.kernels.probcover import Balls, covered_by, probcover
+from autoal.kernels.rows import Rows, distance_blocks
 from autoal.kernels.ties import largest
 from autoal.kernels.types import Picks
 

@@ -17,8 +17,9 @@ from autoal.kernels.checks import (
     check_matrix,
     check_shape,
 )
-from autoal.kernels.coverage import Coverage, Kept, Rows, farthest
+from autoal.kernels.coverage import Coverage, farthest
 from autoal.kernels.precision import full_precision
+from autoal.kernels.rows import Kept, Rows
 from autoal.kernels.similarity import Similarity, similarity
 from autoal.kernels.ties import TIE
 from autoal.kernels.types import Picks

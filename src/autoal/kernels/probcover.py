@@ -10,8 +10,9 @@ from torch import Tensor
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.kernels.checks import Progress, check_count, check_matrix, check_shape, row_blocks
-from autoal.kernels.coverage import Rows, distance_blocks, farthest
+from autoal.kernels.coverage import farthest
 from autoal.kernels.precision import full_precision
+from autoal.kernels.rows import Rows, distance_blocks
 from autoal.kernels.similarity import rounding
 from autoal.kernels.types import Picks
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.kernels.checks import check_matrix
-from autoal.kernels.coverage import Rows
 from autoal.kernels.kmeans import weighted_kmeans
 from autoal.kernels.precision import full_precision
+from autoal.kernels.rows import Rows
 from autoal.kernels.ties import largest, smallest
 from autoal.kernels.typiclust import typicality
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from autoal.distributed import World
 from autoal.errors import AutoALError
 from autoal.kernels.checks import Progress, check_count, check_matrix, row_blocks
-from autoal.kernels.coverage import Rows
 from autoal.kernels.kmeans import weighted_kmeans
 from autoal.kernels.precision import full_precision
+from autoal.kernels.rows import Rows
 from autoal.kernels.similarity import squared_distances
 from autoal.kernels.ties import largest
 from autoal.kernels.types import Picks

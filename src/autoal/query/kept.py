@@ -7,8 +7,8 @@ from torch import Tensor
 
 from autoal.distributed import World
 from autoal.kernels.checks import compute_dtype
-from autoal.kernels.coverage import Kept, Rows
 from autoal.kernels.precision import full_precision
+from autoal.kernels.rows import Kept, Rows
 from autoal.kernels.types import Picks
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from autoal.distributed import World
 from autoal.kernels import kmeans, margin
 from autoal.kernels.checks import Progress
-from autoal.kernels.coverage import Kept
 from autoal.kernels.herding import sharded_herding
+from autoal.kernels.rows import Kept
 from autoal.kernels.types import Picks
 
 

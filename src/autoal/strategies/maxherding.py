@@ -38,7 +38,7 @@ class MaxHerding(QueryStrategy):
         self.kernel = kernel
         self.bandwidth = bandwidth
         self.targets = targets
-        self.kept = KeptProducts()
+        self.products = KeptProducts()
 
     @property
     def needs(self) -> Needs:
@@ -60,6 +60,6 @@ class MaxHerding(QueryStrategy):
                 targets=self.targets,
                 generator=ctx.generator("targets"),
                 progress=progress,
-                kept=self.kept.of(ctx.unlabelled.ids, pool, ctx.world),
+                kept=self.products.of(ctx.unlabelled.ids, pool, ctx.world),
             )
         return whichever_way(picks)

@@ -65,7 +65,7 @@ class UHerding(QueryStrategy):
         self.temperature = temperature
         self.kernel = kernel
         self.targets = targets
-        self.kept = KeptProducts()
+        self.products = KeptProducts()
 
     @property
     def needs(self) -> Needs:
@@ -98,7 +98,7 @@ class UHerding(QueryStrategy):
                 self.targets,
                 ctx.generator("targets"),
                 progress=progress,
-                kept=self.kept.of(ctx.unlabelled.ids, pool, ctx.world),
+                kept=self.products.of(ctx.unlabelled.ids, pool, ctx.world),
             )
         picks = whichever_way(picks)
         return picks._replace(log={**picks.log, "temperature": temperature, "bandwidth": bandwidth})
