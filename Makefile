@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-cpus test-slow test-all lint type format docs bench study clean
+.PHONY: help install run test test-cpus test-slow test-all lint type format docs bench tables study clean
 
 help:  ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ docs: install  ## Build the documentation site into site/; open site/index.html
 bench: install  ## Time the kernels, the data path and the search against their peers
 	@for name in kernels kcenter datapath search ddp report heads studies; do $(BIN)/python -m experiments.benchmarks.$$name \
 		|| exit 1; done
+
+tables: install  ## Write every text's tables again, from experiments/*/results (3 minutes)
+	@for name in foundation_study.report autoal_study.report autoal_study.rivals semi_supervised_study.report tables \
+		digits_study.seeds_needed readme; do $(BIN)/python -m experiments.$$name || exit 1; done
 
 study: install  ## Re-run a study: make study STUDY=autoal_study
 	@test -f "experiments/$(STUDY)/run.py" || { echo "error: name a study, make study STUDY=..., one of:" \

@@ -13,7 +13,7 @@ from pathlib import Path
 from autoal.run.study import main
 from autoal.run.study_runs import Setting
 from experiments.autoal_study import report
-from experiments.autoal_study.run import EQUAL, FIXED, MARGIN_KMEANS, MARGIN_ONLY, SEEDS, TOP_B
+from experiments.autoal_study.run import EQUAL, FIXED, MARGIN_KMEANS, MARGIN_ONLY, TOP_B
 
 HERE = Path(__file__).resolve().parent
 ARMS = (
@@ -77,4 +77,4 @@ SETTINGS += [
 ]
 
 if __name__ == "__main__" and main(HERE, SETTINGS):
-    report.main(list(SEEDS))
+    report.main()

@@ -1,4 +1,7 @@
-"""Tables of the study from its result files: means, and paired differences with 95 % intervals."""
+"""Tables of the study from its result files: means, and paired differences with 95 % intervals.
+
+python -m experiments.autoal_study.report    # into the study's README and docs/does_the_search_pay.md
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from experiments.readme import fill
 
 HERE = Path(__file__).resolve().parent
 CANDIDATES = CANDIDATE_SETS["paper7"]
+SETS = ("digits", "mnist", "breast_cancer")
+"""Sets that claims are made on."""
 FROZEN = ("frozen_digits", "frozen_cifar10_jpeg", "frozen_trec6")
 """Development sets of frozen features."""
 EXPONENT = (
@@ -183,16 +188,15 @@ def development(sets: Sequence[str], base: str) -> str:
     return "\n".join(lines)
 
 
-def main(sets: list[str]) -> None:
-    """Print the tables and put them into the README."""
-    there = [name for name in sets if table(name)]
+def main() -> None:
+    """Put the tables into the README and the page."""
+    there = [name for name in SETS if table(name)]
     parts = [f"### {name}\n\n![{name}](results/{figure(name).name})\n\n{table(name)}" for name in there]
     block = "\n\n".join(parts)
-    print(block)
     put(HERE / "README.md", "arms", block)
     page = HERE.parents[1] / "docs" / "does_the_search_pay.md"
     put(page, "differences", main_differences(there))
-    put(page, "development", development(sets, "margin"))
+    put(page, "development", development(SETS, "margin"))
     put(page, "rules", development(FROZEN, "random"))
     put(page, "exponent", development(EXPONENT, "autoal"))
 
@@ -200,3 +204,7 @@ def main(sets: list[str]) -> None:
 def put(page: Path, part: str, block: str) -> None:
     """Write a block between a part's markers on a page."""
     page.write_text(fill(page.read_text(encoding="utf-8"), part, f"\n{block}\n"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -36,11 +36,11 @@ ARMS: tuple[str | tuple[str, ...], ...] = (
     MARGIN_ONLY,
     *("wide_herding", "autoal", "autoal_equal"),
 )
-SEEDS = {"digits": 10, "mnist": 5, "breast_cancer": 10}
+SEEDS = dict(zip(report.SETS, (10, 5, 10), strict=True))
 SETTINGS = [
     Setting(name, (f"+experiment=autoal_study/{name}", "trainer=cpu"), ARMS, tuple(range(seeds)))
     for name, seeds in SEEDS.items()
 ]
 
 if __name__ == "__main__" and main(HERE, SETTINGS):
-    report.main(list(SEEDS))
+    report.main()
