@@ -19,6 +19,7 @@ from autoal.analysis.stats import holm
 from autoal.analysis.win_shares import WinShares, win_shares, win_shares_over
 from experiments import tables
 from experiments.foundation_study import lift_figure
+from experiments.foundation_study.two_tests import two_tests
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "which_strategy.md"
@@ -195,7 +196,7 @@ def _strategies(areas: Iterable[tables.Values]) -> list[str]:
     return list(dict.fromkeys(name for area in areas for name in area))
 
 
-KINDS = {"lifts": lifts, "thirds": thirds, "wins": wins, "ahead": ahead, "ran": ran}
+KINDS = {"lifts": lifts, "thirds": thirds, "wins": wins, "ahead": ahead, "ran": ran, "two_tests": two_tests}
 
 
 def main() -> None:
