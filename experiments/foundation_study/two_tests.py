@@ -11,7 +11,6 @@ to the test set's class shares, so that a difference in classes alone does not c
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from autoal.analysis.curves import aubc
 from autoal.files import atomic_open
+from autoal.rundir.ledger import Ledger
 from autoal.rundir.names import LEDGER
 from experiments import tables
 
@@ -64,9 +64,9 @@ class Data:
 
 def batches(run: Path) -> Iterator[list[int]]:
     """Yield the ids of all labels after each round."""
-    lines = [json.loads(line) for line in (run / LEDGER).read_text(encoding="utf-8").splitlines()]
-    for number in range(1 + max(line["round"] for line in lines)):
-        yield [line["id"] for line in lines if line["round"] <= number]
+    bought = Ledger(run / LEDGER).read(repair=False)
+    for number in range(1 + bought[-1].round):
+        yield [purchase.id for purchase in bought if purchase.round <= number]
 
 
 def predictions(x: Rows, y: Labels, *others: Rows) -> list[Labels]:
@@ -93,6 +93,7 @@ def measure(data: Data, run: Path, rest: Labels) -> dict[str, float]:
         run: The run's directory.
         rest: Ids of the pool to measure on, none of them bought by the run.
     """
+    weights = data.weights[rest]
     sizes, curves = [], {place: [] for place in PLACES}
     for ids in batches(run):
         test, pool = predictions(data.x[ids], data.y[ids], data.test_x, data.x[rest])
@@ -100,7 +101,7 @@ def measure(data: Data, run: Path, rest: Labels) -> dict[str, float]:
         sizes.append(len(ids))
         curves["test"].append(float(np.mean(test == data.test_y)))
         curves["pool"].append(float(right.mean()))
-        curves["pool_weighted"].append(float(np.average(right, weights=data.weights[rest])))
+        curves["pool_weighted"].append(float(np.average(right, weights=weights)))
     return {place: aubc(sizes, curve) for place, curve in curves.items()}
 
 

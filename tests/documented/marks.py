@@ -35,7 +35,7 @@ MARKS = (
     (r"make study STUDY=foundation_study\b.*", "is hundreds of runs: an hour"),
     (r"make study STUDY=digits_study\b.*", "is every strategy with ten seeds: hours"),
     (r"python -m experiments\.(autoal|baselines)_study\.run --settings digits.*", "is hundreds of runs: hours"),
-    (r"python -m experiments\.foundation_study\.two_tests .*", DATA),
+    (r"python -m experiments\.foundation_study\.(run --root RUNS|two_tests) .*", DATA),
     (r"python -m experiments\.autoal_study\.(develop|regimes)", "is hundreds of runs: an hour"),
     (r"python -m experiments\.autoal_study\.offline\..*", "measures for hours, on frozen features"),
     (r"make bench", "times kernels against their peers for the better part of an hour"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,17 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from autoal.analysis.curves import aubc
+from autoal.rundir.ledger import Ledger
+from autoal.rundir.names import LEDGER
 from experiments import tables
 from experiments.foundation_study import two_tests
 
 BOUGHT = (3, 7, 9, 11, 20, 22, 5, 130, 150, 260, 270, 299, 100, 119, 140, 239, 240, 280)
 """Three rounds of six labels: one class, all three, all three."""
+
+
+def buy(ledger: Ledger, number: int, ids: Sequence[int]) -> None:
+    ledger.append(number, ids, [0] * len(ids), "margin", [None] * len(ids), "query" if number else "init")
 
 
 @pytest.fixture
@@ -32,10 +38,11 @@ def data(tmp_path: Path) -> two_tests.Data:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    lines = [{"round": i // 6, "id": number} for i, number in enumerate(BOUGHT)]
     folder = tmp_path / "seed=0"
     folder.mkdir()
-    (folder / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    ledger = Ledger(folder / LEDGER)
+    for number in range(3):
+        buy(ledger, number, BOUGHT[6 * number : 6 * number + 6])
     return folder
 
 
@@ -53,7 +60,9 @@ def test_weights_give_the_pool_the_classes_of_the_test_set(data: two_tests.Data)
 def test_the_rest_is_what_nobody_bought(data: two_tests.Data, run: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    (other / "ledger.jsonl").write_text('{"round": 0, "id": 3}\n{"round": 1, "id": 4}\n', encoding="utf-8")
+    ledger = Ledger(other / LEDGER)
+    buy(ledger, 0, (3,))
+    buy(ledger, 1, (4,))
     assert two_tests.rest_of(data, [run, other]).tolist() == [i for i in range(300) if i not in {*BOUGHT, 4}]
 
 
